@@ -1,0 +1,222 @@
+#!/usr/bin/python3
+"""Runs the test suites that ./run test has built, one after the other, and adds up their results.
+
+A suite is one C test executable in one build, or one run of pytest:
+
+  lint                  test/lint, without a binary
+  asan:unit/...         each C test under the address and undefined-behaviour sanitizers
+  tsan:unit/...         the same under the thread sanitizer
+  asan:api/...          the Python suites (test/* with *_test.py) against the server built so
+  release:api/...       the same against the release build, without the tests marked "slow"
+
+A filter keeps what has it in its name; for pytest that is a file (asan:api/keys_test.py).
+Every suite's own output is shown. The last line is "N passed, N failed", counted in single tests;
+a suite that crashed, timed out or ran no test adds one failure.
+"""
+
+import argparse
+import concurrent.futures
+import dataclasses
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+TEST = ROOT / "test"
+C_TEST_DEADLINE_S = 240
+PYTEST_DEADLINE_S = 900
+PYTEST_HANG_S = 240  # one test this long shows every thread's stack
+NOT_PYTEST = {"lint", "support", "unit", "contract"}  # folders of test/ without a binary under test
+RELEASE_ONLY = {"readme"}  # what a reader does is done with the release build
+
+SANITIZER_OPTIONS = {
+    "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
+}
+
+
+@dataclasses.dataclass
+class Result:
+    name: str
+    passed: int
+    failed: int
+    skipped: int = 0
+    note: str = ""
+
+
+def run(command, env, deadline_s, capture):
+    """Run a command to its end in a process group of its own: (exit status, output)."""
+    with subprocess.Popen(command, env=env, cwd=ROOT, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE if capture else None,
+                          stderr=subprocess.STDOUT if capture else None,
+                          text=True, errors="replace", start_new_session=True) as process:
+        try:
+            output, _ = process.communicate(timeout=deadline_s)
+            return process.returncode, output or ""
+        except BaseException as ended:
+            os.killpg(process.pid, signal.SIGKILL)
+            output, _ = process.communicate()
+            if isinstance(ended, subprocess.TimeoutExpired):
+                return "timeout", output or ""
+            raise
+
+
+def environment(**settings):
+    return {**os.environ, **SANITIZER_OPTIONS, "PYTHONDONTWRITEBYTECODE": "1", **settings}
+
+
+def without_address_randomisation():
+    """The thread sanitizer of gcc 12 needs it off where the kernel randomises 32 bits."""
+    setarch = ["setarch", os.uname().machine, "-R"]
+    allowed = subprocess.run([*setarch, "true"], stderr=subprocess.DEVNULL, check=False)
+    return setarch if allowed.returncode == 0 else []
+
+
+def c_test_result(name, status, output):
+    """Count what cmocka printed; a test that began and did not end has failed."""
+    begun = len(re.findall(r"^\[ RUN      \] ", output, re.MULTILINE))
+    passed = len(re.findall(r"^\[       OK \] ", output, re.MULTILINE))
+    skipped = len(re.findall(r"^\[  SKIPPED \] (?!\d+ test)", output, re.MULTILINE)) // 2
+    failed = begun - passed - skipped
+    if failed == 0 and status != 0:
+        return Result(name, passed, 1, skipped, f"ended with {status}")
+    if begun == 0:
+        return Result(name, 0, 1, 0, "ran no test")
+    return Result(name, passed, failed, skipped, "" if status == 0 else f"ended with {status}")
+
+
+def c_tests(build, folder):
+    """The C tests of a build as (name, path), as test/CMakeLists.txt listed them."""
+    for line in (folder / "tests.txt").read_text().splitlines():
+        name, path = line.split("\t")
+        yield f"{build}:{name}", path
+
+
+def run_c_test(name, command):
+    status, output = run(command, environment(), C_TEST_DEADLINE_S, capture=True)
+    return c_test_result(name, status, output), output
+
+
+def pytest_counts(name, status, report):
+    try:
+        suites = ElementTree.parse(report).getroot().iter("testsuite")
+        counts = [[int(suite.get(key)) for key in ("tests", "failures", "errors", "skipped")]
+                  for suite in suites]
+    except (OSError, ElementTree.ParseError):
+        return Result(name, 0, 1, 0, f"ended with {status}, no report")
+    tests, failures, errors, skipped = (sum(column) for column in zip(*counts))
+    failed = failures + errors
+    passed = max(tests - failed - skipped, 0)
+    if failed == 0 and status != 0:
+        note = "ran no test" if tests == 0 else f"ended with {status}"
+        return Result(name, passed, 1, skipped, note)
+    return Result(name, passed, failed, skipped)
+
+
+def run_pytest(name, files, results_folder, env, *options):
+    report = results_folder / f"{name}.xml"
+    report.unlink(missing_ok=True)
+    scratch = results_folder / f"{name}.files"
+    shutil.rmtree(scratch, ignore_errors=True)
+    command = ["/usr/bin/python3", "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider",
+               "-o", f"faulthandler_timeout={PYTEST_HANG_S}",
+               "-o", "markers=slow: takes long; not run against the release build",
+               f"--rootdir={TEST}", f"--basetemp={scratch}", f"--junitxml={report}",
+               *options, *map(str, files)]
+    status, _ = run(command, environment(**env), PYTEST_DEADLINE_S, capture=False)
+    result = pytest_counts(name, status, report)
+    if result.failed == 0:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return result
+
+
+def pytest_files(build):
+    """Every *_test.py below a folder of test/ that tests this build's binary, as (name, path)."""
+    for path in sorted(TEST.glob("*/**/*_test.py")):
+        relative = path.relative_to(TEST)
+        if relative.parts[0] in NOT_PYTEST or (relative.parts[0] in RELEASE_ONLY and build != "release"):
+            continue
+        yield f"{build}:{relative}", path
+
+
+def show(result, seconds):
+    skipped = f", {result.skipped} skipped" if result.skipped else ""
+    note = f" ({result.note})" if result.note else ""
+    print(f"== {result.name}: {result.passed} passed, {result.failed} failed{skipped}{note}"
+          f" in {seconds:.1f} s", flush=True)
+
+
+def run_c_tests(tests, prefix):
+    """As many at once as there are processors; shown in the order of their names."""
+    results = []
+    begun_s = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        ended = pool.map(lambda test: run_c_test(test[0], [*prefix, test[1]]), tests)
+        for result, output in ended:
+            print(output, end="")
+            show(result, time.monotonic() - begun_s)
+            results.append(result)
+    return results
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--build", type=pathlib.Path, required=True)
+    arguments.add_argument("--variant", default="")
+    arguments.add_argument("filter", nargs="?", default="")
+    options = arguments.parse_args()
+
+    folder = {name: options.build / f"{name}{options.variant}" for name in ("asan", "tsan")}
+    folder["release"] = options.build / f"release-checked{options.variant}"
+    results_folder = options.build / "test-results"
+    results_folder.mkdir(parents=True, exist_ok=True)
+    begun_s = time.monotonic()
+    results = []
+
+    def add(result, since_s):
+        show(result, time.monotonic() - since_s)
+        results.append(result)
+
+    if options.filter in "lint":
+        since_s = time.monotonic()
+        add(run_pytest("lint", [TEST / "lint"], results_folder,
+                       {"MIGCHAT_BUILD": str(folder["release"])}), since_s)
+
+    for build in ("asan", "tsan"):
+        tests = [test for test in c_tests(build, folder[build]) if options.filter in test[0]]
+        prefix = without_address_randomisation() if build == "tsan" else []
+        results += run_c_tests(tests, prefix)
+
+    for build in ("asan", "release"):
+        files = [path for name, path in pytest_files(build) if options.filter in name]
+        if not files:
+            continue
+        since_s = time.monotonic()
+        env = {"MIGCHAT_SERVER": str(folder[build] / "migchat-server")}
+        if build == "asan":
+            env["MIGCHAT_SANITIZED"] = "1"
+        marks = ["-m", "not slow"] if build == "release" else []
+        add(run_pytest(f"{build}:python", files, results_folder, env, *marks), since_s)
+
+    print(f"\nAll suites took {time.monotonic() - begun_s:.0f} s.")
+    if not results:
+        print(f"No suite has '{options.filter}' in its name.")
+    for result in results:
+        if result.failed:
+            print(f"FAILED {result.name}: {result.failed} failed"
+                  + (f" ({result.note})" if result.note else ""))
+    passed = sum(result.passed for result in results)
+    failed = sum(result.failed for result in results) or (0 if results else 1)
+    print(f"{passed} passed, {failed} failed", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
