@@ -1,0 +1,142 @@
+/* buf.c - grows by doubling, never past its limit.
+ *
+ * The memory always has one byte more than `capacity`, so that vsnprintf may end its text with a
+ * NUL that does not count.
+ */
+#include "base/buf.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/require.h"
+
+#define CAPACITY_FIRST_BYTES 64u
+#define INT64_TEXT_MAX_BYTES 20u /* "-9223372036854775808" */
+
+void buf_init(struct buf *buf, size_t max_bytes)
+{
+    REQUIRE(max_bytes <= SIZE_MAX / 4);
+    *buf = (struct buf){NULL, 0, 0, max_bytes, false};
+}
+
+void buf_release(struct buf *buf)
+{
+    free(buf->ptr);
+    buf_init(buf, buf->max_bytes);
+}
+
+void buf_clear(struct buf *buf)
+{
+    buf->len = 0;
+    buf->overflowed = false;
+}
+
+void buf_append(struct buf *buf, const void *bytes, size_t len)
+{
+    if (len == 0) {
+        return;
+    }
+    char *at = buf_reserve(buf, len);
+    if (at != NULL) {
+        memcpy(at, bytes, len);
+        buf->len += len;
+    }
+}
+
+void buf_append_str(struct buf *buf, struct str s)
+{
+    buf_append(buf, s.ptr, s.len);
+}
+
+void buf_append_char(struct buf *buf, char c)
+{
+    buf_append(buf, &c, 1);
+}
+
+void buf_append_int(struct buf *buf, int64_t value)
+{
+    char digits[INT64_TEXT_MAX_BYTES];
+    size_t at = sizeof digits;
+    uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+
+    do {
+        digits[--at] = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
+    if (value < 0) {
+        digits[--at] = '-';
+    }
+    buf_append(buf, digits + at, sizeof digits - at);
+}
+
+void buf_append_format(struct buf *buf, const char *format, ...)
+{
+    va_list measured, written;
+
+    va_start(measured, format);
+    va_copy(written, measured);
+    int len = vsnprintf(NULL, 0, format, measured);
+    va_end(measured);
+    REQUIRE(len >= 0);
+    char *at = buf_reserve(buf, (size_t)len);
+    if (at != NULL) {
+        vsnprintf(at, (size_t)len + 1, format, written);
+        buf->len += (size_t)len;
+    }
+    va_end(written);
+}
+
+char *buf_reserve(struct buf *buf, size_t len)
+{
+    if (buf->overflowed || len > buf->max_bytes - buf->len) {
+        buf->overflowed = true;
+        return NULL;
+    }
+    size_t needed_bytes = buf->len + len;
+    if (buf->ptr == NULL || needed_bytes > buf->capacity) {
+        size_t capacity = buf->capacity * 2;
+        if (capacity < CAPACITY_FIRST_BYTES) {
+            capacity = CAPACITY_FIRST_BYTES;
+        }
+        if (capacity < needed_bytes) {
+            capacity = needed_bytes;
+        }
+        if (capacity > buf->max_bytes) {
+            capacity = buf->max_bytes;
+        }
+        char *grown = realloc(buf->ptr, capacity + 1);
+        REQUIRE(grown != NULL);
+        buf->ptr = grown;
+        buf->capacity = capacity;
+    }
+    return buf->ptr + buf->len;
+}
+
+void buf_grow(struct buf *buf, size_t len)
+{
+    REQUIRE(len <= buf->capacity - buf->len);
+    buf->len += len;
+}
+
+void buf_drop_front(struct buf *buf, size_t len)
+{
+    REQUIRE(len <= buf->len);
+    if (len > 0) {
+        memmove(buf->ptr, buf->ptr + len, buf->len - len);
+        buf->len -= len;
+    }
+}
+
+void buf_truncate(struct buf *buf, size_t len)
+{
+    REQUIRE(len <= buf->len);
+    buf->len = len;
+}
+
+struct str buf_str(const struct buf *buf)
+{
+    return (struct str){buf->ptr, buf->len};
+}

@@ -1,0 +1,25 @@
+/* digest.h - SHA-256 (FIPS 180-4), by libmd. The only file that includes it.
+ *
+ * Uses: libmd. Used by: domain. Thread: any.
+ */
+#ifndef MIGCHAT_BASE_DIGEST_H
+#define MIGCHAT_BASE_DIGEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/str.h"
+
+#define SHA256_LEN 32u
+
+struct sha256 {
+    uint8_t bytes[SHA256_LEN];
+};
+
+/* The digest of `count` strings one after the other, each preceded by its length as 8 bytes, most
+ * significant first, so that no two different sequences give the same input. */
+void sha256_of_parts(const struct str *parts, size_t count, struct sha256 *out_digest);
+/* The plain digest of one string. */
+void sha256_of(struct str s, struct sha256 *out_digest);
+
+#endif

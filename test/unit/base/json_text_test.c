@@ -1,0 +1,82 @@
+/* json_text_test.c - escaping for JSON: what is escaped and how, and that nothing else is. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json_text.h"
+
+static void expect(struct str raw, const char *escaped)
+{
+    struct buf out;
+
+    buf_init(&out, 4096);
+    json_escape(raw, &out);
+    assert_int_equal(out.len, strlen(escaped));
+    if (out.len > 0) {
+        assert_memory_equal(out.ptr, escaped, out.len);
+    }
+    buf_release(&out);
+}
+
+static void plain_text_stays_as_it_is(void **state)
+{
+    (void)state;
+    expect(STR(""), "");
+    expect((struct str){NULL, 0}, "");
+    expect(STR("hello / world"), "hello / world");
+    expect(STR("Zo\xc3\xab \xf0\x9f\x98\x80 \xe2\x80\xa8 \x7f"),
+           "Zo\xc3\xab \xf0\x9f\x98\x80 \xe2\x80\xa8 \x7f");
+}
+
+static void quote_backslash_and_known_controls_have_short_forms(void **state)
+{
+    (void)state;
+    expect(STR("\""), "\\\"");
+    expect(STR("\\"), "\\\\");
+    expect(STR("\b\f\n\r\t"), "\\b\\f\\n\\r\\t");
+    expect(STR("a\"b\\c\nd"), "a\\\"b\\\\c\\nd");
+}
+
+static void the_other_bytes_below_a_space_become_their_number(void **state)
+{
+    (void)state;
+    for (int byte = 0; byte < 0x20; byte++) {
+        char raw = (char)byte;
+        char escaped[8];
+
+        if (strchr("\b\f\n\r\t", byte) != NULL && byte != 0) {
+            continue;
+        }
+        (void)snprintf(escaped, sizeof(escaped), "\\u%04X", (unsigned)byte);
+        expect((struct str){&raw, 1}, escaped);
+    }
+}
+
+static void a_text_that_does_not_fit_overflows(void **state)
+{
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, 5);
+    json_escape(STR("abc\x01"), &out);
+    assert_true(out.overflowed);
+    buf_release(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plain_text_stays_as_it_is),
+        cmocka_unit_test(quote_backslash_and_known_controls_have_short_forms),
+        cmocka_unit_test(the_other_bytes_below_a_space_become_their_number),
+        cmocka_unit_test(a_text_that_does_not_fit_overflows),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
