@@ -23,10 +23,14 @@
 #endif
 #endif
 #ifdef ARENA_POISONS
-#include <sanitizer/asan_interface.h>
+/* Declared here because not every compiler that can instrument brings the header. */
+void __asan_poison_memory_region(void const volatile *at, size_t size);
+void __asan_unpoison_memory_region(void const volatile *at, size_t size);
+#define POISON(at, size) __asan_poison_memory_region((at), (size))
+#define UNPOISON(at, size) __asan_unpoison_memory_region((at), (size))
 #else
-#define ASAN_POISON_MEMORY_REGION(at, size) ((void)(at), (void)(size))
-#define ASAN_UNPOISON_MEMORY_REGION(at, size) ((void)(at), (void)(size))
+#define POISON(at, size) ((void)(at), (void)(size))
+#define UNPOISON(at, size) ((void)(at), (void)(size))
 #endif
 
 #define CHUNK_FIRST_BYTES ((size_t)4 * 1024)
@@ -75,7 +79,7 @@ void arena_clear(struct arena *arena)
         kept->ordinary_bytes = kept->size_bytes;
         arena->chunk = kept;
         arena->total_bytes = kept->size_bytes;
-        ASAN_POISON_MEMORY_REGION(kept->bytes, kept->size_bytes);
+        POISON(kept->bytes, kept->size_bytes);
     }
 }
 
@@ -88,7 +92,7 @@ void *arena_alloc(struct arena *arena, size_t size)
     }
     char *at = arena->chunk->bytes + arena->used_bytes;
     arena->used_bytes += taken_bytes;
-    ASAN_UNPOISON_MEMORY_REGION(at, size);
+    UNPOISON(at, size);
     return at;
 }
 
@@ -128,8 +132,7 @@ void arena_rewind(struct arena *arena, struct arena_mark mark)
         chunk_drop_newest(arena);
     }
     arena->used_bytes = mark.used_bytes;
-    ASAN_POISON_MEMORY_REGION(mark.chunk->bytes + mark.used_bytes,
-                              mark.chunk->size_bytes - mark.used_bytes);
+    POISON(mark.chunk->bytes + mark.used_bytes, mark.chunk->size_bytes - mark.used_bytes);
 }
 
 /* At least one unit, so that two allocations never share an address. */
@@ -154,7 +157,7 @@ static void chunk_add(struct arena *arena, size_t least_bytes)
     chunk->previous = arena->chunk;
     chunk->size_bytes = size_bytes;
     chunk->ordinary_bytes = is_ordinary ? ordinary_bytes : last_bytes;
-    ASAN_POISON_MEMORY_REGION(chunk->bytes, size_bytes);
+    POISON(chunk->bytes, size_bytes);
     arena->chunk = chunk;
     arena->used_bytes = 0;
     arena->total_bytes += size_bytes;
@@ -166,6 +169,6 @@ static void chunk_drop_newest(struct arena *arena)
 
     arena->chunk = chunk->previous;
     arena->total_bytes -= chunk->size_bytes;
-    ASAN_UNPOISON_MEMORY_REGION(chunk->bytes, chunk->size_bytes);
+    UNPOISON(chunk->bytes, chunk->size_bytes);
     free(chunk);
 }

@@ -74,19 +74,19 @@ void buf_append_int(struct buf *buf, int64_t value)
 
 void buf_append_format(struct buf *buf, const char *format, ...)
 {
-    va_list measured, written;
+    va_list values;
 
-    va_start(measured, format);
-    va_copy(written, measured);
-    int len = vsnprintf(NULL, 0, format, measured);
-    va_end(measured);
+    va_start(values, format);
+    int len = vsnprintf(NULL, 0, format, values);
+    va_end(values);
     REQUIRE(len >= 0);
     char *at = buf_reserve(buf, (size_t)len);
     if (at != NULL) {
-        vsnprintf(at, (size_t)len + 1, format, written);
+        va_start(values, format);
+        vsnprintf(at, (size_t)len + 1, format, values);
+        va_end(values);
         buf->len += (size_t)len;
     }
-    va_end(written);
 }
 
 char *buf_reserve(struct buf *buf, size_t len)

@@ -1,0 +1,220 @@
+/* accounts.c - creating, looking up, renaming, changing the password, deleting.
+ *
+ * What needs a hash goes read, hash, write. `read` judges what the client sent and keeps it in the
+ * work; `hash` has no database; `write` is refused by the domain when the hash that was checked is
+ * not the account's any more.
+ */
+#include "api/answer.h"
+#include "api/body.h"
+#include "api/handlers.h"
+#include "api/issued.h"
+#include "api/services.h"
+#include "api/work.h"
+#include "domain/account.h"
+#include "domain/name.h"
+
+static enum error own_hash_find(struct exchange *exchange, struct store *store);
+static enum error own_password_check(struct exchange *exchange, struct services *services);
+
+/* ---- POST /api/account/create ----------------------------------------------------------------*/
+
+enum error api_account_create_read(struct exchange *exchange, struct services *services)
+{
+    struct json_member members[] = {{.name = "username", .form = JSON_TEXT},
+                                    {.name = "password", .form = JSON_TEXT}};
+
+    enum error error = body_read(exchange, members, 2);
+    if (error != OK) {
+        return error;
+    }
+    error = name_check(members[0].text);
+    if (error != OK) {
+        return error;
+    }
+    error = password_check(members[1].text, services->settings->password_min_bytes);
+    if (error != OK) {
+        return error;
+    }
+    exchange->work = ARENA_NEW(&exchange->arena, struct api_work);
+    exchange->work->account.username = members[0].text;
+    exchange->work->account.password = members[1].text;
+    return name_check_free(services->store, members[0].text, 0, services->now_ms,
+                           &exchange->arena);
+}
+
+enum error api_account_create_hash(struct exchange *exchange, struct services *services)
+{
+    struct account_work *work = &exchange->work->account;
+
+    return password_hash(services->scratch, work->password, services->settings->password_cost,
+                         &exchange->arena, &work->new_hash);
+}
+
+enum error api_account_create_write(struct exchange *exchange, struct services *services)
+{
+    const struct account_work *work = &exchange->work->account;
+    struct session_issued issued;
+
+    enum error error = account_create(services->store, work->username, work->new_hash,
+                                      services->now_ms, &exchange->arena, &issued);
+    if (error == OK) {
+        answer_issued(exchange, &issued);
+    }
+    return error;
+}
+
+/* ---- GET /api/account ------------------------------------------------------------------------*/
+
+enum error api_account_find(struct exchange *exchange, struct services *services)
+{
+    struct account account;
+    bool is_found = false;
+
+    enum error error = store_account_find(services->store, exchange->account_id, &exchange->arena,
+                                          &is_found, &account);
+    if (error != OK) {
+        return error;
+    }
+    if (!is_found) {
+        return ERROR_TOKEN_INVALID;
+    }
+    struct json_writer writer = answer_object(exchange);
+    json_name(&writer, "user_id");
+    json_int(&writer, account.id);
+    json_name(&writer, "username");
+    json_text(&writer, account.name);
+    json_name(&writer, "created_at");
+    json_time(&writer, account.created_at_ms);
+    json_close(&writer, '}');
+    return OK;
+}
+
+/* ---- POST /api/account/update-username -------------------------------------------------------*/
+
+enum error api_account_rename(struct exchange *exchange, struct services *services)
+{
+    struct json_member member = {.name = "new_username", .form = JSON_TEXT};
+
+    enum error error = body_read(exchange, &member, 1);
+    if (error != OK) {
+        return error;
+    }
+    error = account_rename(services->store, exchange->account_id, member.text, services->now_ms,
+                           &exchange->arena);
+    if (error != OK) {
+        return error;
+    }
+    struct json_writer writer = answer_object(exchange);
+    json_name(&writer, "username");
+    json_text(&writer, member.text);
+    json_name(&writer, "updated_at");
+    json_time(&writer, services->now_ms);
+    json_close(&writer, '}');
+    return OK;
+}
+
+/* ---- POST /api/account/password --------------------------------------------------------------*/
+
+enum error api_account_password_read(struct exchange *exchange, struct services *services)
+{
+    struct json_member members[] = {{.name = "current_password", .form = JSON_TEXT},
+                                    {.name = "new_password", .form = JSON_TEXT}};
+
+    enum error error = body_read(exchange, members, 2);
+    if (error != OK) {
+        return error;
+    }
+    error = password_check(members[1].text, services->settings->password_min_bytes);
+    if (error != OK) {
+        return error;
+    }
+    exchange->work = ARENA_NEW(&exchange->arena, struct api_work);
+    exchange->work->account.password = members[0].text;
+    exchange->work->account.new_password = members[1].text;
+    return own_hash_find(exchange, services->store);
+}
+
+enum error api_account_password_hash(struct exchange *exchange, struct services *services)
+{
+    struct account_work *work = &exchange->work->account;
+
+    enum error error = own_password_check(exchange, services);
+    if (error != OK) {
+        return error;
+    }
+    return password_hash(services->scratch, work->new_password, services->settings->password_cost,
+                         &exchange->arena, &work->new_hash);
+}
+
+enum error api_account_password_write(struct exchange *exchange, struct services *services)
+{
+    const struct account_work *work = &exchange->work->account;
+
+    enum error error = account_set_password(services->store, exchange->account_id,
+                                            exchange->session_id, work->checked_hash,
+                                            work->new_hash, services->now_ms, &exchange->arena);
+    if (error == OK) {
+        answer_nothing(exchange);
+    }
+    return error;
+}
+
+/* ---- POST /api/account/delete ----------------------------------------------------------------*/
+
+enum error api_account_delete_read(struct exchange *exchange, struct services *services)
+{
+    struct json_member member = {.name = "password", .form = JSON_TEXT};
+
+    enum error error = body_read(exchange, &member, 1);
+    if (error != OK) {
+        return error;
+    }
+    exchange->work = ARENA_NEW(&exchange->arena, struct api_work);
+    exchange->work->account.password = member.text;
+    return own_hash_find(exchange, services->store);
+}
+
+enum error api_account_delete_hash(struct exchange *exchange, struct services *services)
+{
+    return own_password_check(exchange, services);
+}
+
+enum error api_account_delete_write(struct exchange *exchange, struct services *services)
+{
+    enum error error =
+        account_delete(services->store, exchange->account_id,
+                       exchange->work->account.checked_hash, services->now_ms, &exchange->arena);
+    if (error == OK) {
+        answer_nothing(exchange);
+    }
+    return error;
+}
+
+/* ---- shared by the two above -----------------------------------------------------------------*/
+
+static enum error own_hash_find(struct exchange *exchange, struct store *store)
+{
+    struct account account;
+    bool is_found = false;
+
+    enum error error = store_account_find(store, exchange->account_id, &exchange->arena,
+                                          &is_found, &account);
+    if (error != OK) {
+        return error;
+    }
+    if (!is_found || account.is_deleted) {
+        return ERROR_TOKEN_INVALID;
+    }
+    exchange->work->account.checked_hash = account.password_hash;
+    return OK;
+}
+
+static enum error own_password_check(struct exchange *exchange, struct services *services)
+{
+    const struct account_work *work = &exchange->work->account;
+
+    return password_matches(services->scratch, work->password, work->checked_hash,
+                            services->settings->password_cost)
+               ? OK
+               : ERROR_PASSWORD_WRONG;
+}

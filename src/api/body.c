@@ -1,0 +1,85 @@
+/* body.c - media type, coding, presence, then the JSON. */
+#include "api/body.h"
+
+#include "http/request.h"
+
+static enum error media_check(const struct request *request);
+static bool codings_are_identity(const struct request *request);
+static bool charset_is_utf8(struct str parameter);
+
+enum error body_read(struct exchange *exchange, struct json_member *members, size_t count)
+{
+    struct str body = buf_str(&exchange->request.body);
+
+    if (body.len == 0) {
+        for (size_t i = 0; i < count; i++) {
+            members[i].is_present = false;
+        }
+        return exchange->route->body == BODY_REQUIRED ? ERROR_BODY_MISSING : OK;
+    }
+    enum error error = media_check(&exchange->request);
+    if (error != OK) {
+        return error;
+    }
+    return json_read(body, members, count, &exchange->arena);
+}
+
+static enum error media_check(const struct request *request)
+{
+    struct str type;
+
+    if (!request_field_find(request, STR("Content-Type"), &type) || !media_type_is_json(type)) {
+        return ERROR_TYPE_UNSUPPORTED;
+    }
+    return codings_are_identity(request) ? OK : ERROR_ENCODING_UNSUPPORTED;
+}
+
+/* "identity" stands for no coding, and an empty list has none (RFC 9110 section 8.4). */
+static bool codings_are_identity(const struct request *request)
+{
+    for (unsigned i = 0; i < request->field_count; i++) {
+        const struct request_field *field = &request->fields[i];
+        struct str name = {request->head.ptr + field->name_at, field->name_len};
+        struct str rest = {request->head.ptr + field->value_at, field->value_len};
+
+        if (!str_equal_ascii_case(name, STR("Content-Encoding"))) {
+            continue;
+        }
+        while (rest.ptr != NULL) {
+            struct str coding = str_trim(str_cut(&rest, ','));
+
+            if (coding.len > 0 && !str_equal_ascii_case(coding, STR("identity"))) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+bool media_type_is_json(struct str value)
+{
+    struct str rest = value;
+    struct str type = str_trim(str_cut(&rest, ';'));
+
+    if (!str_equal_ascii_case(type, STR("application/json"))) {
+        return false;
+    }
+    while (rest.ptr != NULL) {
+        struct str parameter = str_trim(str_cut(&rest, ';'));
+
+        if (parameter.len > 0 && !charset_is_utf8(parameter)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool charset_is_utf8(struct str parameter)
+{
+    struct str value = parameter;
+    struct str name = str_cut(&value, '=');
+
+    return value.ptr != NULL && str_equal_ascii_case(name, STR("charset")) &&
+           (str_equal_ascii_case(value, STR("utf-8")) ||
+            str_equal_ascii_case(value, STR("\"utf-8\"")));
+}

@@ -1,0 +1,37 @@
+/* list_page.h - a JSON array written page by page into bodies of limited size.
+ *
+ * A row comes as parts that stand one after the other, so that its text is copied once, from the
+ * store's memory into the body. A row that fits a page is never cut. A longer one is: the caller
+ * gives the same bytes again on the next page, and what earlier pages hold is skipped.
+ *
+ * Uses:    base, http/response.h.
+ * Used by: api.
+ * Thread:  whoever holds the exchange.
+ */
+#ifndef MIGCHAT_API_LIST_PAGE_H
+#define MIGCHAT_API_LIST_PAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+
+struct list_page {
+    bool has_rows;           /* at least one row is written whole */
+    size_t row_offset_bytes; /* how much of the row being written earlier pages hold */
+};
+
+enum list_row {
+    LIST_ROW_WRITTEN,
+    LIST_ROW_CUT, /* the page is full; the same row again on the next one */
+    LIST_ROW_LATER /* the page is full and has nothing of it */
+};
+
+/* Adds a row and what separates it from the one before. */
+enum list_row list_page_add(struct list_page *page, struct buf *body, const struct str *parts,
+                            size_t part_count);
+/* Ends the array; there is always room for it. */
+void list_page_close(const struct list_page *page, struct buf *body);
+
+#endif

@@ -1,0 +1,102 @@
+/* login.c - name and password to a session, in the same time whether the name is known or not.
+ *
+ * 1. `read` never refuses a name: nobody's goes on with an empty hash, for which
+ *    password_matches spends what a real one costs.
+ * 2. `hash` refuses both with the same error, and makes a stronger hash when the account's is
+ *    weaker than the setting.
+ * 3. `write` issues the session only if the hash that was checked is still the account's.
+ */
+#include "api/body.h"
+#include "api/handlers.h"
+#include "api/issued.h"
+#include "api/services.h"
+#include "api/work.h"
+#include "base/utf8.h"
+#include "domain/account.h"
+#include "domain/name.h"
+#include "domain/session.h"
+
+static enum error account_look_up(struct exchange *exchange, struct store *store);
+
+enum error api_login_read(struct exchange *exchange, struct services *services)
+{
+    struct json_member members[] = {{.name = "username", .form = JSON_TEXT},
+                                    {.name = "password", .form = JSON_TEXT},
+                                    {.name = "label", .form = JSON_TEXT, .is_optional = true}};
+
+    enum error error = body_read(exchange, members, 3);
+    if (error != OK) {
+        return error;
+    }
+    if (members[2].is_present && utf8_length(members[2].text) > SESSION_LABEL_MAX_CHARACTERS) {
+        return ERROR_LABEL_TOO_LONG;
+    }
+    exchange->work = ARENA_NEW(&exchange->arena, struct api_work);
+    exchange->work->account.username = members[0].text;
+    exchange->work->account.password = members[1].text;
+    if (members[2].is_present) {
+        exchange->work->account.label = members[2].text;
+    }
+    return account_look_up(exchange, services->store);
+}
+
+/* Held names and deleted accounts resolve to nobody. */
+static enum error account_look_up(struct exchange *exchange, struct store *store)
+{
+    struct account_work *work = &exchange->work->account;
+    struct account account;
+    bool is_found = false;
+
+    work->checked_hash = STR("");
+    enum error error =
+        name_resolve(store, work->username, false, &exchange->arena, &work->account_id);
+    if (error != OK || work->account_id == 0) {
+        return error;
+    }
+    error = store_account_find(store, work->account_id, &exchange->arena, &is_found, &account);
+    if (error != OK) {
+        return error;
+    }
+    if (is_found && !account.is_deleted) {
+        work->checked_hash = account.password_hash;
+        work->username = account.name;
+    }
+    return OK;
+}
+
+enum error api_login_hash(struct exchange *exchange, struct services *services)
+{
+    struct account_work *work = &exchange->work->account;
+    unsigned cost = services->settings->password_cost;
+
+    if (!password_matches(services->scratch, work->password, work->checked_hash, cost)) {
+        return ERROR_CREDENTIALS_WRONG;
+    }
+    if (password_hash_is_weak(work->checked_hash, cost) &&
+        password_check(work->password, 0) == OK) {
+        return password_hash(services->scratch, work->password, cost, &exchange->arena,
+                             &work->new_hash);
+    }
+    return OK;
+}
+
+enum error api_login_write(struct exchange *exchange, struct services *services)
+{
+    const struct account_work *work = &exchange->work->account;
+    struct session_issued issued;
+
+    enum error error = account_check_hash(services->store, work->account_id, work->checked_hash,
+                                          &exchange->arena);
+    if (error == OK && work->new_hash.ptr != NULL) {
+        error = account_raise_hash(services->store, work->account_id, work->checked_hash,
+                                   work->new_hash, &exchange->arena);
+    }
+    if (error == OK) {
+        error = session_issue(services->store, work->account_id, work->username, work->label,
+                              services->now_ms, &exchange->arena, &issued);
+    }
+    if (error == OK) {
+        answer_issued(exchange, &issued);
+    }
+    return error;
+}

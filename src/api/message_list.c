@@ -1,0 +1,277 @@
+/* message_list.c - the caller's messages, newest first, page by page.
+ *
+ *   first page:  parameters -> moment (304?) -> where the walk starts
+ *   every page:  walk on from the last row that is written whole, until the page is full
+ *
+ * 1. No transaction is held between pages: each continues by key, below the head of the first, so
+ *    the list is the entries of one moment however slowly it is read.
+ * 2. A row longer than a page is cut. Its text is looked up again for the next page and what was
+ *    written is skipped; its names are kept meanwhile, since a rename would shift the rest.
+ * 3. What a page takes from the arena is given back at its end, but for those names.
+ * 4. Link goes out in the head: if the first page does not reach the end of what was asked for,
+ *    the walk goes on from there without writing, at most LIMIT_MAX rows.
+ */
+#include "api/decimal.h"
+#include "api/handlers.h"
+#include "api/moment.h"
+#include "api/name_memo.h"
+#include "api/params.h"
+#include "api/services.h"
+#include "api/work.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "domain/message.h"
+#include "domain/name.h"
+
+static enum error list_begin(struct exchange *exchange, struct services *services,
+                             const struct page_params *params, int64_t other_id);
+static enum error with_user_find(struct exchange *exchange, struct services *services,
+                                 int64_t *out_other_id);
+static enum error page_write(struct exchange *exchange, struct store *store);
+static enum error rows_write(struct exchange *exchange, struct store *store);
+static enum error row_names_find(struct exchange *exchange, struct name_memo *memo,
+                                 const struct entry *entry, struct str *out_from,
+                                 struct str *out_to);
+static enum list_row row_write(struct message_list_work *work, struct buf *body,
+                               const struct entry *entry, struct str from, struct str to);
+static enum error link_write(struct exchange *exchange, struct store *store, uint64_t rows_left,
+                             int64_t last_seq);
+static void page_memory_end(struct message_list_work *work, struct arena *arena);
+
+enum error api_message_list(struct exchange *exchange, struct services *services)
+{
+    if (exchange->page == 0) {
+        struct page_params params;
+        enum error error = page_params_read(exchange, &params);
+
+        if (error == OK) {
+            error = list_begin(exchange, services, &params, 0);
+        }
+        if (error != OK) {
+            return error;
+        }
+    }
+    return page_write(exchange, services->store);
+}
+
+enum error api_message_list_filtered(struct exchange *exchange, struct services *services)
+{
+    if (exchange->page == 0) {
+        struct page_params params;
+        int64_t other_id = 0;
+        enum error error = page_params_read(exchange, &params);
+
+        if (error == OK) {
+            error = with_user_find(exchange, services, &other_id);
+        }
+        if (error == OK && other_id != 0 && params.before_seq != INT64_MAX) {
+            error = message_check_seq(services->store, exchange->account_id, other_id,
+                                      params.before_seq, &exchange->arena);
+        }
+        if (error == OK) {
+            error = list_begin(exchange, services, &params, other_id);
+        }
+        if (error != OK) {
+            return error;
+        }
+    }
+    return page_write(exchange, services->store);
+}
+
+/* 0 when the parameter is absent: all conversations. */
+static enum error with_user_find(struct exchange *exchange, struct services *services,
+                                 int64_t *out_other_id)
+{
+    struct str with_user;
+    bool is_given = false;
+
+    enum error error = request_parameter(&exchange->request, STR("with_user"), &exchange->arena,
+                                         &is_given, &with_user);
+    if (error != OK || !is_given) {
+        return error;
+    }
+    error = name_resolve(services->store, with_user, true, &exchange->arena, out_other_id);
+    if (error != OK) {
+        return error;
+    }
+    return *out_other_id == 0 ? ERROR_ACCOUNT_NOT_FOUND : OK;
+}
+
+static enum error list_begin(struct exchange *exchange, struct services *services,
+                             const struct page_params *params, int64_t other_id)
+{
+    struct store_moment moment;
+    bool is_known = false;
+
+    enum error error = moment_answer(exchange, services->store, &moment, &is_known);
+    if (error != OK || is_known) {
+        return error;
+    }
+    exchange->response.status = 200;
+    exchange->response.type = CONTENT_JSON;
+    exchange->work = ARENA_NEW(&exchange->arena, struct api_work);
+    struct message_list_work *work = &exchange->work->messages;
+    *work = (struct message_list_work){
+        .walk = {exchange->account_id, other_id, params->before_seq, params->after_seq},
+        .head_seq = moment.head_seq,
+        .is_paged = params->is_paged,
+        .rows_left = params->limit,
+        .mark = arena_mark(&exchange->arena),
+    };
+    return OK;
+}
+
+/* ---- one page --------------------------------------------------------------------------------*/
+
+static enum error page_write(struct exchange *exchange, struct store *store)
+{
+    exchange->response.has_more = false;
+    if (exchange->response.status == 304) {
+        return OK;
+    }
+    enum error error = store_walk_begin(store, &exchange->work->messages.walk);
+    if (error == OK) {
+        error = rows_write(exchange, store);
+        store_walk_end(store);
+    }
+    page_memory_end(&exchange->work->messages, &exchange->arena);
+    return error;
+}
+
+static enum error rows_write(struct exchange *exchange, struct store *store)
+{
+    struct message_list_work *work = &exchange->work->messages;
+    struct response *response = &exchange->response;
+    bool needs_link = work->is_paged && exchange->page == 0;
+    struct name_memo memo;
+    struct entry entry;
+    bool is_found = true;
+
+    name_memo_init(&memo, store, &exchange->arena);
+    while (work->rows_left > 0) {
+        struct str from;
+        struct str to;
+
+        enum error error = store_walk_next(store, &is_found, &entry);
+        if (error != OK) {
+            return error;
+        }
+        if (!is_found) {
+            break;
+        }
+        if (entry.seq > work->head_seq) {
+            continue; /* came while the list was read */
+        }
+        error = row_names_find(exchange, &memo, &entry, &from, &to);
+        if (error != OK) {
+            return error;
+        }
+        enum list_row row = row_write(work, &response->body, &entry, from, to);
+        if (row != LIST_ROW_WRITTEN) {
+            response->has_more = true;
+            return needs_link ? link_write(exchange, store, work->rows_left - 1, entry.seq) : OK;
+        }
+        work->rows_left--;
+        work->walk.before_seq = entry.seq;
+    }
+    list_page_close(&work->page, &response->body);
+    return needs_link && is_found ? link_write(exchange, store, 0, work->walk.before_seq) : OK;
+}
+
+/* Those of the row that is cut are the ones it began with. */
+static enum error row_names_find(struct exchange *exchange, struct name_memo *memo,
+                                 const struct entry *entry, struct str *out_from,
+                                 struct str *out_to)
+{
+    const struct message_list_work *work = &exchange->work->messages;
+    bool is_received = entry->kind == ENTRY_MESSAGE_RECEIVED;
+
+    if (work->page.row_offset_bytes > 0) {
+        if (entry->seq != work->cut_seq) {
+            log_event(LOG_ERROR, "entry_vanished", LOG_INT("seq", work->cut_seq), LOG_END);
+            return ERROR_STORE_FAILED;
+        }
+        *out_from = work->cut_from;
+        *out_to = work->cut_to;
+        return OK;
+    }
+    enum error error = name_memo_find(memo, exchange->account_id, is_received ? out_to : out_from);
+    if (error != OK) {
+        return error;
+    }
+    return name_memo_find(memo, entry->other_id, is_received ? out_from : out_to);
+}
+
+static enum list_row row_write(struct message_list_work *work, struct buf *body,
+                               const struct entry *entry, struct str from, struct str to)
+{
+    char id_text[DECIMAL_MAX_BYTES];
+    char seq_text[DECIMAL_MAX_BYTES];
+    char created_at[TIME_RFC3339_LEN + 1];
+
+    time_to_rfc3339(entry->created_at_ms, created_at);
+    const struct str parts[] = {
+        STR("{\"id\":"),
+        decimal_text(entry->ref, id_text),
+        STR(",\"from_username\":\""),
+        from,
+        STR("\",\"to_username\":\""),
+        to,
+        STR("\",\"content\":\""),
+        entry->text,
+        STR("\",\"created_at\":\""),
+        {created_at, TIME_RFC3339_LEN},
+        STR("\",\"seq\":"),
+        decimal_text(entry->seq, seq_text),
+        STR("}"),
+    };
+    enum list_row row = list_page_add(&work->page, body, parts, sizeof parts / sizeof parts[0]);
+    if (row == LIST_ROW_CUT) {
+        work->cut_seq = entry->seq;
+        work->cut_from = from;
+        work->cut_to = to;
+    }
+    return row;
+}
+
+/* Walks on over the rows that are still asked for; a row behind them is what the link tells. */
+static enum error link_write(struct exchange *exchange, struct store *store, uint64_t rows_left,
+                             int64_t last_seq)
+{
+    struct entry entry;
+    bool is_found = false;
+
+    for (;;) {
+        enum error error = store_walk_next(store, &is_found, &entry);
+        if (error != OK || !is_found) {
+            return error;
+        }
+        if (rows_left == 0) {
+            next_link_add(exchange, last_seq);
+            return OK;
+        }
+        rows_left--;
+        last_seq = entry.seq;
+    }
+}
+
+/* The names of a row that is cut are in what is given back, so they go through the heap. */
+static void page_memory_end(struct message_list_work *work, struct arena *arena)
+{
+    struct buf names;
+    bool is_cut = work->page.row_offset_bytes > 0;
+
+    buf_init(&names, work->cut_from.len + work->cut_to.len);
+    if (is_cut) {
+        buf_append_str(&names, work->cut_from);
+        buf_append_str(&names, work->cut_to);
+    }
+    arena_rewind(arena, work->mark);
+    if (is_cut) {
+        struct str copy = arena_copy(arena, buf_str(&names));
+
+        work->cut_from.ptr = copy.ptr;
+        work->cut_to.ptr = copy.ptr + work->cut_from.len;
+    }
+    buf_release(&names);
+}

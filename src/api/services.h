@@ -1,0 +1,33 @@
+/* services.h - what the thread of one lane owns, and the settings handlers obey.
+ *
+ * Uses:    base, http, domain, store/store.h.
+ * Used by: api, main.
+ * Thread:  one `struct services` per thread; settings and readiness are shared.
+ */
+#ifndef MIGCHAT_API_SERVICES_H
+#define MIGCHAT_API_SERVICES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "domain/password.h"
+#include "http/readiness.h"
+#include "http/router.h"
+#include "store/store.h"
+
+struct api_settings {
+    size_t message_max_bytes;
+    unsigned password_cost;
+    unsigned password_min_bytes;
+};
+
+struct services {
+    enum lane lane;
+    struct store *store;              /* NULL on the loop and the hash lane */
+    struct password_scratch *scratch; /* hash lane only */
+    const struct api_settings *settings;
+    struct readiness *readiness;
+    int64_t now_ms; /* wall clock, taken once a batch */
+};
+
+#endif

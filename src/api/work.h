@@ -1,0 +1,76 @@
+/* work.h - what the steps and pages of one exchange hand on to each other.
+ *
+ * Uses:    base, store/store.h, api/list_page.h.
+ * Used by: api. net and http see only the pointer in struct exchange.
+ * Thread:  whoever holds the exchange.
+ * Memory:  in the exchange's arena, with everything it points to.
+ */
+#ifndef MIGCHAT_API_WORK_H
+#define MIGCHAT_API_WORK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "api/list_page.h"
+#include "base/arena.h"
+#include "base/str.h"
+#include "store/store.h"
+
+/* Creating an account, logging in, changing the password, deleting: read, hash, write. */
+struct account_work {
+    struct str username;
+    struct str password; /* the one to check, or a new account's */
+    struct str new_password;
+    struct str label; /* ptr NULL without one */
+    int64_t account_id;
+    struct str checked_hash; /* the account's when it was read; empty for nobody */
+    struct str new_hash;     /* ptr NULL when it stays */
+};
+
+/* A message list; see message_list.c. */
+struct message_list_work {
+    struct message_walk walk; /* before_seq: the last row written whole */
+    int64_t head_seq;         /* the moment the list shows */
+    bool is_paged;            /* a Link tells when there is more */
+    uint64_t rows_left;
+    struct list_page page;
+    int64_t cut_seq; /* the row that is cut, while page.row_offset_bytes > 0 */
+    struct str cut_from;
+    struct str cut_to;
+    struct arena_mark mark; /* what is behind it lasts one page */
+};
+
+/* One row of the conversation list. */
+struct conversation_row {
+    int64_t last_seq;
+    int64_t unread_count;
+};
+
+struct conversation_list_work {
+    struct conversation_row *rows;
+    size_t count;
+    size_t next;
+    struct list_page page;
+    struct str cut_username; /* the row that is cut, while page.row_offset_bytes > 0 */
+    struct arena_mark mark;  /* what is behind it lasts one row */
+};
+
+struct session_list_work {
+    struct session *sessions;
+    size_t count;
+    size_t next;
+    struct list_page page;
+};
+
+/* Which one is in use is the route's to know. */
+struct api_work {
+    union {
+        struct account_work account;
+        struct message_list_work messages;
+        struct conversation_list_work conversations;
+        struct session_list_work sessions;
+    };
+};
+
+#endif

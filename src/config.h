@@ -1,0 +1,159 @@
+/* config.h - the options: one table, read from flags, environment, file and defaults.
+ *
+ * A row of CONFIG_MAP is everything there is to an option: its flag, variable and file key, how
+ * its value is checked, its default and its line in --help. A flag wins over the environment, that
+ * over the file, that over the default. Nothing here exits, prints or keeps state.
+ *
+ * Uses:    base, libc.
+ * Used by: main, startup.
+ * Thread:  main.
+ * Memory:  values live in the config's arena until config_release.
+ */
+#ifndef MIGCHAT_CONFIG_H
+#define MIGCHAT_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/attributes.h"
+#include "base/buf.h"
+#include "base/str.h"
+
+#define CONFIG_FILE_DEFAULT "/etc/migchat/migchat.conf"
+#define CONFIG_VOLUME "/data"
+#define CONFIG_DB_IN_VOLUME "/data/migchat.db"
+#define CONFIG_DB_DEFAULT "./data/migchat.db"
+#define CONFIG_ORIGINS_MAX 32u
+
+/* The order is that of the names in the option's choices, so that a choice's number is one. */
+enum config_switch { SWITCH_OFF, SWITCH_ON };
+enum config_sync { SYNC_NORMAL, SYNC_FULL };
+
+/* X(name, flag, variable, kind, least, most, choices, default, value's word, help)
+ * A row without flag or variable opens a group of --help; it is no option. `least` and `most`
+ * count the bytes of a text. */
+#define CONFIG_MAP(OPTION, GROUP)                                                                  \
+    GROUP("Where")                                                                                 \
+    OPTION(LISTEN, "listen", "MIGCHAT_LISTEN", ADDRESS, 1, 64, "", "0.0.0.0", "ADDRESS",           \
+           "IPv4 or IPv6 address to listen on")                                                    \
+    OPTION(PORT, "port", "MIGCHAT_PORT", NUMBER, 0, 65535, "", "3000", "PORT",                     \
+           "port to listen on; 0 takes any free one; PORT counts too, below MIGCHAT_PORT")         \
+    OPTION(DB, "db", "MIGCHAT_DB", TEXT, 1, 4096, "", CONFIG_DB_DEFAULT, "FILE",                   \
+           "database file, or :memory:; " CONFIG_DB_IN_VOLUME " where " CONFIG_VOLUME " exists")   \
+    OPTION(CONFIG, "config", "MIGCHAT_CONFIG", TEXT, 0, 4096, "", "", "FILE",                      \
+           "file of KEY=VALUE lines; " CONFIG_FILE_DEFAULT " where it exists")                     \
+    GROUP("Limits of requests")                                                                    \
+    OPTION(HEAD_TIMEOUT_MS, "head-timeout-ms", "MIGCHAT_HEAD_TIMEOUT_MS", NUMBER, 1, 3600000, "",  \
+           "10000", "MS", "time for a request's head to arrive")                                   \
+    OPTION(BODY_TIMEOUT_MS, "body-timeout-ms", "MIGCHAT_BODY_TIMEOUT_MS", NUMBER, 1, 3600000, "",  \
+           "15000", "MS", "time for a request's body to arrive")                                   \
+    OPTION(IDLE_TIMEOUT_MS, "idle-timeout-ms", "MIGCHAT_IDLE_TIMEOUT_MS", NUMBER, 1, 3600000, "",  \
+           "75000", "MS", "time a connection may wait between requests")                           \
+    OPTION(WRITE_TIMEOUT_MS, "write-timeout-ms", "MIGCHAT_WRITE_TIMEOUT_MS", NUMBER, 1, 3600000,   \
+           "", "60000", "MS", "time without progress in taking an answer")                         \
+    OPTION(DRAIN_TIMEOUT_MS, "drain-timeout-ms", "MIGCHAT_DRAIN_TIMEOUT_MS", NUMBER, 0, 3600000,   \
+           "", "3000", "MS", "time for what is in flight to finish when stopping")                 \
+    OPTION(MAX_BODY_BYTES, "max-body-bytes", "MIGCHAT_MAX_BODY_BYTES", NUMBER, 1, 67108864, "",    \
+           "262144", "BYTES", "largest body of a request")                                         \
+    OPTION(MAX_MESSAGE_BYTES, "max-message-bytes", "MIGCHAT_MAX_MESSAGE_BYTES", NUMBER, 1,         \
+           16777216, "", "65536", "BYTES", "largest message")                                      \
+    OPTION(MAX_BODIES_BYTES, "max-bodies-bytes", "MIGCHAT_MAX_BODIES_BYTES", NUMBER, 1,            \
+           1099511627776, "", "33554432", "BYTES", "what all unfinished requests hold together")   \
+    OPTION(MAX_CONNECTIONS, "max-connections", "MIGCHAT_MAX_CONNECTIONS", NUMBER, 0, 1000000, "",  \
+           "0", "COUNT", "connections at once; 0: as many as descriptors allow")                   \
+    GROUP("Accounts")                                                                              \
+    OPTION(PASSWORD_COST, "password-cost", "MIGCHAT_PASSWORD_COST", NUMBER, 4, 16, "", "12",       \
+           "COST", "bcrypt cost; each step doubles the time of a log-in")                          \
+    OPTION(MIN_PASSWORD_BYTES, "min-password-bytes", "MIGCHAT_MIN_PASSWORD_BYTES", NUMBER, 1, 72,  \
+           "", "1", "BYTES", "shortest password that can be set")                                  \
+    OPTION(RATE_LIMITS, "rate-limits", "MIGCHAT_RATE_LIMITS", CHOICE, 0, 0, "off|on", "on",        \
+           "on|off", "off ends all rate limits (none are built in yet)")                           \
+    OPTION(CORS_ORIGINS, "cors-origins", "MIGCHAT_CORS_ORIGINS", ORIGINS, 1, 4096, "", "*",        \
+           "LIST", "web origins that may call the API, by commas; * for all, none for none")       \
+    GROUP("Storage and threads")                                                                   \
+    OPTION(SYNC, "sync", "MIGCHAT_SYNC", CHOICE, 0, 0, "normal|full", "full", "full|normal",       \
+           "full: what was answered survives a power cut; normal: the last moments may not")       \
+    OPTION(DISK_FLOOR_BYTES, "disk-floor-bytes", "MIGCHAT_DISK_FLOOR_BYTES", NUMBER, 0,            \
+           1099511627776, "", "33554432", "BYTES", "less free disk than this is not ready")        \
+    OPTION(READ_THREADS, "read-threads", "MIGCHAT_READ_THREADS", NUMBER, 1, 64, "", "2", "COUNT",  \
+           "threads that read the database")                                                       \
+    OPTION(HASH_THREADS, "hash-threads", "MIGCHAT_HASH_THREADS", NUMBER, 1, 64, "", "1", "COUNT",  \
+           "threads that hash passwords")                                                          \
+    OPTION(READ_QUEUE, "read-queue", "MIGCHAT_READ_QUEUE", NUMBER, 1, 1000000, "", "1024",         \
+           "COUNT", "requests waiting to read, above it 503")                                      \
+    OPTION(WRITE_QUEUE, "write-queue", "MIGCHAT_WRITE_QUEUE", NUMBER, 1, 1000000, "", "4096",      \
+           "COUNT", "requests waiting to write, above it 503")                                     \
+    OPTION(HASH_QUEUE, "hash-queue", "MIGCHAT_HASH_QUEUE", NUMBER, 1, 1000000, "", "64", "COUNT",  \
+           "requests waiting for a password hash, above it 503")                                   \
+    GROUP("Log, on stderr")                                                                        \
+    OPTION(LOG_LEVEL, "log-level", "MIGCHAT_LOG", LEVEL, 0, 0, "", "info", "LEVEL",                \
+           "trace, debug, info, warn, error or off; RUST_LOG counts too, below MIGCHAT_LOG")       \
+    OPTION(LOG_FORMAT, "log-format", "MIGCHAT_LOG_FORMAT", CHOICE, 0, 0, "auto|text|json", "auto", \
+           "auto|text|json", "auto: text on a terminal, else JSON lines")
+
+enum option {
+#define CONFIG_NO_GROUP(title)
+#define CONFIG_ENUMERATOR(name, flag, variable, kind, least, most, choices, initial, word, help)   \
+    OPTION_##name,
+    CONFIG_MAP(CONFIG_ENUMERATOR, CONFIG_NO_GROUP)
+#undef CONFIG_ENUMERATOR
+        OPTION_COUNT
+};
+
+enum config_source { SOURCE_DEFAULT, SOURCE_FILE, SOURCE_ENVIRONMENT, SOURCE_FLAG };
+
+struct config_value {
+    struct str text; /* as given, with a NUL behind it */
+    uint64_t number; /* the value of a NUMBER, the place of a CHOICE, the enum log_level */
+    enum config_source source;
+    struct str origin; /* for people: "default", "flag --port", "environment PORT", "FILE line 3" */
+};
+
+/* What the command line asks for. */
+enum config_command {
+    COMMAND_SERVE,
+    COMMAND_CHECK,
+    COMMAND_DUMP,
+    COMMAND_ROUTES,
+    COMMAND_ERRORS,
+    COMMAND_HELP,
+    COMMAND_VERSION
+};
+
+struct config {
+    enum config_command command;
+    struct config_value values[OPTION_COUNT];
+    struct arena arena;
+};
+
+enum config_outcome {
+    CONFIG_READY,  /* go on with the command; `message` holds warnings, one a line */
+    CONFIG_REFUSED /* exit with EXIT_USAGE; `message` tells everything that is wrong, one a line */
+};
+
+/* Exit codes of the process. */
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* `argv` and `environment` end in NULL and outlive the config. Storage of `out_config` is the
+ * caller's; it is to be released in every case. With --help or --version nothing else is looked
+ * at. */
+MUST_CHECK enum config_outcome config_read(int argc, char *const *argv, char *const *environment,
+                                           struct config *out_config, struct buf *message);
+void config_release(struct config *config);
+
+uint64_t config_number(const struct config *config, enum option option);
+/* Ends in NUL. */
+struct str config_text(const struct config *config, enum option option);
+/* The web origins that were listed: up to CONFIG_ORIGINS_MAX into `out`, as views of the config's
+ * text; returns how many. 0 and *out_allows_all for "*"; 0 for "none". */
+size_t config_origins(const struct config *config, struct str out[CONFIG_ORIGINS_MAX],
+                      bool *out_allows_all);
+
+/* The text of --help. */
+void config_write_help(struct buf *out);
+/* A line per option that the file format takes: `MIGCHAT_PORT=3000  # default`. */
+void config_write_dump(const struct config *config, struct buf *out);
+
+#endif

@@ -1,0 +1,54 @@
+/* config_option.h - the rows of CONFIG_MAP as data: finding one, checking a value.
+ *
+ * Uses:    base, config.h.
+ * Used by: config*.c only.
+ * Thread:  main.
+ */
+#ifndef MIGCHAT_CONFIG_OPTION_H
+#define MIGCHAT_CONFIG_OPTION_H
+
+#include "config.h"
+
+enum option_kind {
+    KIND_NUMBER,
+    KIND_TEXT,
+    KIND_CHOICE,
+    KIND_ADDRESS, /* an IPv4 or IPv6 literal */
+    KIND_ORIGINS, /* "*", "none" or web origins by commas */
+    KIND_LEVEL    /* of the log */
+};
+
+struct option_row {
+    const char *flag; /* without its dashes */
+    const char *variable;
+    enum option_kind kind;
+    uint64_t least, most;
+    const char *choices; /* by '|' */
+    const char *initial;
+    const char *word;
+    const char *help;
+};
+
+extern const struct option_row option_rows[OPTION_COUNT];
+
+/* The names an option goes by. */
+enum option_name { NAME_FLAG, NAME_VARIABLE };
+bool option_find(struct str name, enum option_name kind, enum option *out_option);
+/* The name most like `name`, NULL when none is like it. */
+const char *option_nearest(struct str name, enum option_name kind);
+/* Of `count` words the one most like `word`, NULL when none is like it. */
+const char *word_nearest(struct str word, const char *const *words, size_t count);
+
+/* Checks `text` and sets the option's value; false when it cannot be, and `message` has a line
+ * that says why. `origin` lives as long as the config. */
+MUST_CHECK bool option_set(struct config *config, enum option option, struct str text,
+                           enum config_source source, struct str origin, struct buf *message);
+
+/* Appends what somebody typed, in quotes, without control characters. */
+void message_quote(struct buf *message, struct str text);
+
+/* Reads the file at `path` into the config; false when it has mistakes or cannot be read, all of
+ * which `message` tells. */
+MUST_CHECK bool config_file_read(struct config *config, const char *path, struct buf *message);
+
+#endif

@@ -1,0 +1,144 @@
+/* chore.c - one slice is one transaction: its rows and the chore's new cursor, or neither.
+ *
+ * So a crash between slices repeats nothing and leaves nothing out. Contacts are walked by
+ * ascending id; one who becomes a contact behind the cursor meets the new name or keys anyway.
+ */
+#include "domain/chore.h"
+
+#include "base/arena.h"
+#include "base/log.h"
+
+static enum error run_in_batch(struct store *store, struct arena *arena, bool *out_is_idle,
+                               bool *out_more);
+static enum error tell_contacts(struct store *store, const struct chore *chore,
+                                enum entry_kind kind, struct arena *arena);
+static enum error tell_contact(struct store *store, const struct chore *chore, enum entry_kind kind,
+                               int64_t contact_id, struct arena *arena);
+static enum error delete_log(struct store *store, const struct chore *chore);
+
+enum error chore_run_slice(struct store *store, bool *out_more)
+{
+    struct arena arena;
+    bool is_idle = true;
+    bool more = false;
+    enum error error = store_batch_begin(store);
+
+    if (error != OK) {
+        return error;
+    }
+    arena_init(&arena);
+    error = run_in_batch(store, &arena, &is_idle, &more);
+    arena_release(&arena);
+    if (error != OK || is_idle) {
+        store_batch_rollback(store);
+    } else {
+        error = store_batch_commit(store);
+    }
+    if (error == OK) {
+        *out_more = more;
+    }
+    return error;
+}
+
+static enum error run_in_batch(struct store *store, struct arena *arena, bool *out_is_idle,
+                               bool *out_more)
+{
+    struct chore chore;
+    struct chore next;
+    bool is_found;
+    enum error error = store_chore_find(store, arena, &is_found, &chore);
+
+    if (error != OK) {
+        return error;
+    }
+    if (!is_found) {
+        *out_is_idle = true;
+        *out_more = false;
+        return OK;
+    }
+    switch (chore.kind) {
+    case CHORE_TELL_RENAMED:
+        error = tell_contacts(store, &chore, ENTRY_ACCOUNT_RENAMED, arena);
+        break;
+    case CHORE_TELL_KEYS:
+        error = tell_contacts(store, &chore, ENTRY_KEYS_CHANGED, arena);
+        break;
+    case CHORE_DELETE_LOG:
+        error = delete_log(store, &chore);
+        break;
+    default:
+        /* Only a damaged file has one; kept, it would stop all chores behind it for ever. */
+        log_event(LOG_ERROR, "chore_unknown", LOG_INT("kind", chore.kind), LOG_END);
+        error = store_chore_delete(store, chore.id);
+        break;
+    }
+    if (error == OK) {
+        error = store_chore_find(store, arena, &is_found, &next);
+    }
+    if (error == OK) {
+        *out_is_idle = false;
+        *out_more = is_found;
+    }
+    return error;
+}
+
+static enum error tell_contacts(struct store *store, const struct chore *chore,
+                                enum entry_kind kind, struct arena *arena)
+{
+    int64_t *contact_ids;
+    size_t count;
+    enum error error = store_contact_list(store, chore->account_id, chore->cursor, CHORE_SLICE_ROWS,
+                                          arena, &contact_ids, &count);
+
+    if (error != OK) {
+        return error;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct arena_mark mark = arena_mark(arena);
+
+        error = tell_contact(store, chore, kind, contact_ids[i], arena);
+        arena_rewind(arena, mark);
+        if (error != OK) {
+            return error;
+        }
+    }
+    if (count < CHORE_SLICE_ROWS) {
+        return store_chore_delete(store, chore->id);
+    }
+    return store_chore_set_cursor(store, chore->id, contact_ids[count - 1]);
+}
+
+/* Not the account itself, whose log had the entry at once, and no deleted one. */
+static enum error tell_contact(struct store *store, const struct chore *chore, enum entry_kind kind,
+                               int64_t contact_id, struct arena *arena)
+{
+    struct entry entry = {
+        .kind = kind,
+        .other_id = chore->account_id,
+        .created_at_ms = chore->created_at_ms,
+        .text = chore->text,
+    };
+    struct account contact;
+    bool is_found;
+    int64_t seq;
+
+    if (contact_id == chore->account_id) {
+        return OK;
+    }
+    enum error error = store_account_find(store, contact_id, arena, &is_found, &contact);
+    if (error != OK || !is_found || contact.is_deleted) {
+        return error;
+    }
+    return store_entry_append(store, contact_id, &entry, 0, &seq);
+}
+
+static enum error delete_log(struct store *store, const struct chore *chore)
+{
+    size_t removed;
+    enum error error = store_remains_delete(store, chore->account_id, CHORE_SLICE_ROWS, &removed);
+
+    if (error == OK && removed < CHORE_SLICE_ROWS) {
+        error = store_chore_delete(store, chore->id);
+    }
+    return error;
+}

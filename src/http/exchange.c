@@ -1,0 +1,183 @@
+/* exchange.c - an exchange's storage, its name in the log, and its steps.
+ *
+ *   admitted -> step 0 -> ... -> last step -> is_done -> (has_more: last step again for each page)
+ *                  \ an error: its response is made -> is_done
+ */
+#include "http/exchange.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/random.h"
+#include "base/require.h"
+
+#define REQUEST_ID_MADE_LEN 16u
+#define HEX_DIGIT_BITS 4u
+
+static bool request_id_is_valid(struct str id);
+static void request_id_make(char *out);
+static uint64_t request_number_next(void);
+static unsigned last_step(const struct route *route);
+static void page_run(struct exchange *exchange, struct services *services);
+
+struct exchange *exchange_new(void)
+{
+    struct exchange *exchange = calloc(1, sizeof *exchange);
+
+    REQUIRE(exchange != NULL);
+    request_init(&exchange->request);
+    response_init(&exchange->response);
+    arena_init(&exchange->arena);
+    return exchange;
+}
+
+void exchange_free(struct exchange *exchange)
+{
+    if (exchange == NULL) {
+        return;
+    }
+    REQUIRE(!list_is_linked(&exchange->node));
+    request_release(&exchange->request);
+    response_release(&exchange->response);
+    arena_release(&exchange->arena);
+    free(exchange);
+}
+
+void exchange_clear(struct exchange *exchange)
+{
+    REQUIRE(!list_is_linked(&exchange->node));
+    request_clear(&exchange->request);
+    response_clear(&exchange->response);
+    arena_clear(&exchange->arena);
+    exchange->route = NULL;
+    exchange->route_parameter = (struct str){NULL, 0};
+    exchange->step = 0;
+    exchange->page = 0;
+    exchange->is_done = false;
+    exchange->notes_use = false;
+    exchange->request_id[0] = '\0';
+    exchange->began_at_ms = 0;
+    exchange->account_id = 0;
+    exchange->session_id = 0;
+    exchange->work = NULL;
+}
+
+void exchange_name(struct exchange *exchange)
+{
+    struct str name = STR("X-Request-Id");
+    struct str given;
+
+    if (request_field_find(&exchange->request, name, &given) && request_id_is_valid(given) &&
+        request_field_count(&exchange->request, name) == 1) {
+        memcpy(exchange->request_id, given.ptr, given.len);
+        exchange->request_id[given.len] = '\0';
+        return;
+    }
+    request_id_make(exchange->request_id);
+}
+
+enum lane exchange_lane(const struct exchange *exchange)
+{
+    const struct route *route = exchange->route;
+
+    if (exchange->notes_use) {
+        return LANE_WRITE;
+    }
+    REQUIRE(route != NULL);
+    if (exchange->page > 0) {
+        return route->steps[last_step(route)].lane;
+    }
+    REQUIRE(!exchange->is_done && exchange->step <= last_step(route));
+    return route->steps[exchange->step].lane;
+}
+
+void exchange_run_step(struct exchange *exchange, struct services *services)
+{
+    const struct route *route = exchange->route;
+
+    REQUIRE(route != NULL);
+    if (exchange->page > 0) {
+        page_run(exchange, services);
+        return;
+    }
+    REQUIRE(!exchange->is_done && exchange->step <= last_step(route));
+    enum error error = route->steps[exchange->step].run(exchange, services);
+    if (error != OK) {
+        response_error(exchange, error);
+        exchange->is_done = true;
+        return;
+    }
+    exchange->is_done = exchange->step == last_step(route);
+    exchange->step++;
+}
+
+static bool request_id_is_valid(struct str id)
+{
+    if (id.len == 0 || id.len > REQUEST_ID_MAX_BYTES) {
+        return false;
+    }
+    for (size_t i = 0; i < id.len; i++) {
+        if (id.ptr[i] <= 0x20 || id.ptr[i] >= 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void request_id_make(char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    uint64_t number = request_number_next();
+
+    for (unsigned i = 0; i < REQUEST_ID_MADE_LEN; i++) {
+        out[i] = digits[number & 15];
+        number >>= HEX_DIGIT_BITS;
+    }
+    out[REQUEST_ID_MADE_LEN] = '\0';
+}
+
+/* An id must be unique, not secret, and a system call for each request would be dear: a count from
+ * a random start, mixed one to one (splitmix64) so that it tells nobody how many requests there
+ * were. */
+static uint64_t request_number_next(void)
+{
+    static _Thread_local uint64_t count;
+    static _Thread_local bool has_start;
+
+    if (!has_start) {
+        random_fill(&count, sizeof count);
+        has_start = true;
+    }
+    count += UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t mixed = count;
+    mixed = (mixed ^ (mixed >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    mixed = (mixed ^ (mixed >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return mixed ^ (mixed >> 31);
+}
+
+static unsigned last_step(const struct route *route)
+{
+    unsigned last = 0;
+
+    while (last + 1 < ROUTE_STEPS_MAX && route->steps[last + 1].run != NULL) {
+        last++;
+    }
+    return last;
+}
+
+/* The handler says anew of each page whether there is another. */
+static void page_run(struct exchange *exchange, struct services *services)
+{
+    const struct route *route = exchange->route;
+    struct response *response = &exchange->response;
+
+    buf_clear(&response->body);
+    response->has_more = false;
+    enum error error = route->steps[last_step(route)].run(exchange, services);
+    if (error != OK) {
+        response->error = error;
+        response->failed = true;
+        response->has_more = false;
+    }
+    exchange->is_done = true;
+}

@@ -1,0 +1,64 @@
+/* exchange.h - one request and its response, with the memory both live in.
+ *
+ * An exchange is plain data, owned by its connection and lent whole to one lane at a time. While
+ * it is lent nobody else looks at it; each loan returns, exactly once.
+ *
+ * Uses:    base, http/request, http/response, http/router.
+ * Used by: net, api.
+ * Thread:  whoever holds it.
+ * Memory:  heap; its arena ends with it. Connections pool them (exchange_clear).
+ */
+#ifndef MIGCHAT_HTTP_EXCHANGE_H
+#define MIGCHAT_HTTP_EXCHANGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/list.h"
+#include "http/request.h"
+#include "http/response.h"
+#include "http/router.h"
+
+struct conn;     /* net/conn.h: only the loop follows it */
+struct api_work; /* api/work.h: what one route's steps hand on to each other; in the arena */
+
+struct exchange {
+    struct list node;   /* in a lane's queue while lent */
+    struct conn *owner; /* whose it is; the lanes never look */
+    struct request request;
+    struct response response;
+    struct arena arena;
+    const struct route *route;  /* NULL until admitted */
+    struct str route_parameter; /* the decoded path segment in braces */
+    unsigned step;              /* of route->steps, the next to run */
+    unsigned page;              /* of a streamed body: 0 for the first, counted by the connection */
+    bool is_done;               /* the last step ran or one failed: the response is to be written */
+    bool notes_use;             /* set by dispatch on a read lane: before it is written, the write
+                                   lane notes that the session was used (once an hour a session) */
+    char request_id[REQUEST_ID_MAX_BYTES + 1];
+    int64_t began_at_ms; /* monotonic, when its first byte came; for the log */
+
+    /* Written by api/dispatch once the token is known to be good. */
+    int64_t account_id;
+    int64_t session_id;
+    struct api_work *work;
+};
+
+/* Never NULL. */
+struct exchange *exchange_new(void);
+void exchange_free(struct exchange *exchange);
+/* Ready for the next request of the same owner; keeps a little memory. */
+void exchange_clear(struct exchange *exchange);
+/* Takes X-Request-Id from the request (given once, 1 to 64 visible ASCII characters) or makes one
+ * (16 characters). exchange_admit and response_error do it when nobody has yet. */
+void exchange_name(struct exchange *exchange);
+/* The lane of the step to run next: the write lane when notes_use is set, for a stream's next page
+ * (page > 0) the lane of the route's last step. REQUIREs that there is one. */
+enum lane exchange_lane(const struct exchange *exchange);
+/* Runs the step on this thread and moves on: sets is_done after the last step or an error (whose
+ * response it makes). For a page of a streamed body empties the response's body and runs the last
+ * step again; an error there makes the response `failed`, since its head is out already. */
+void exchange_run_step(struct exchange *exchange, struct services *services);
+
+#endif

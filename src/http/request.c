@@ -1,0 +1,149 @@
+/* request.c - a request's storage, its fields and its method. Its target is in target.c, its query
+ * in query.c, the judgement of its head in head.c.
+ */
+#include "http/request.h"
+
+#include <string.h>
+
+/* What a pooled request keeps; larger buffers go back. */
+#define HEAD_KEPT_BYTES 2048u
+#define BODY_KEPT_BYTES 2048u
+
+static const char bearer_scheme[] = "Bearer";
+
+static struct str field_name(const struct request *request, const struct request_field *field);
+static struct str field_value(const struct request *request, const struct request_field *field);
+static bool is_alphanumeric(char c);
+
+static const struct str method_names[METHOD_COUNT] = {
+    [METHOD_UNKNOWN] = {"UNKNOWN", 7}, [METHOD_GET] = {"GET", 3},
+    [METHOD_HEAD] = {"HEAD", 4},       [METHOD_POST] = {"POST", 4},
+    [METHOD_PUT] = {"PUT", 3},         [METHOD_DELETE] = {"DELETE", 6},
+    [METHOD_PATCH] = {"PATCH", 5},     [METHOD_OPTIONS] = {"OPTIONS", 7},
+};
+
+void request_init(struct request *request)
+{
+    memset(request, 0, sizeof *request);
+    buf_init(&request->head, REQUEST_HEAD_MAX_BYTES);
+    buf_init(&request->body, 0);
+}
+
+void request_release(struct request *request)
+{
+    buf_release(&request->head);
+    buf_release(&request->body);
+}
+
+/* The fields beyond field_count are never looked at, so the table is left as it is. */
+void request_clear(struct request *request)
+{
+    buf_clear(&request->head);
+    buf_clear(&request->body);
+    if (request->head.capacity > HEAD_KEPT_BYTES) {
+        buf_release(&request->head);
+    }
+    if (request->body.capacity > BODY_KEPT_BYTES) {
+        buf_release(&request->body);
+    }
+    request->method = METHOD_UNKNOWN;
+    request->version_minor = 0;
+    request->has_body = false;
+    request->is_chunked = false;
+    request->keeps_alive = false;
+    request->expects_continue = false;
+    request->content_length = 0;
+    request->target_at = 0;
+    request->target_len = 0;
+    request->field_count = 0;
+    request->progress = (struct parser_progress){0};
+    request->path = (struct str){NULL, 0};
+    request->query = (struct str){NULL, 0};
+}
+
+struct str request_target(const struct request *request)
+{
+    if (request->target_len == 0) {
+        return (struct str){NULL, 0};
+    }
+    return (struct str){request->head.ptr + request->target_at, request->target_len};
+}
+
+bool request_field_find(const struct request *request, struct str name, struct str *out_value)
+{
+    for (unsigned i = 0; i < request->field_count; i++) {
+        const struct request_field *field = &request->fields[i];
+        if (str_equal_ascii_case(field_name(request, field), name)) {
+            *out_value = field_value(request, field);
+            return true;
+        }
+    }
+    return false;
+}
+
+unsigned request_field_count(const struct request *request, struct str name)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < request->field_count; i++) {
+        if (str_equal_ascii_case(field_name(request, &request->fields[i]), name)) {
+            count++;
+        }
+    }
+    return count;
+}
+
+struct str method_name(enum method method)
+{
+    return method_names[method < METHOD_COUNT ? method : METHOD_UNKNOWN];
+}
+
+enum method method_from(struct str name)
+{
+    for (enum method method = METHOD_GET; method < METHOD_COUNT; method++) {
+        if (str_equal(name, method_names[method])) {
+            return method;
+        }
+    }
+    return METHOD_UNKNOWN;
+}
+
+enum error request_token(const struct request *request, struct str *out_token)
+{
+    struct str credentials;
+
+    if (!request_field_find(request, STR("Authorization"), &credentials)) {
+        return ERROR_TOKEN_MISSING;
+    }
+    struct str token = credentials;
+    struct str scheme = str_cut(&token, ' ');
+    if (!str_equal_ascii_case(scheme, str_from(bearer_scheme))) {
+        return ERROR_TOKEN_MISSING;
+    }
+    token = str_trim(token);
+    if (token.len != TOKEN_LEN) {
+        return ERROR_TOKEN_INVALID;
+    }
+    for (size_t i = 0; i < token.len; i++) {
+        if (!is_alphanumeric(token.ptr[i])) {
+            return ERROR_TOKEN_INVALID;
+        }
+    }
+    *out_token = token;
+    return OK;
+}
+
+static struct str field_name(const struct request *request, const struct request_field *field)
+{
+    return (struct str){request->head.ptr + field->name_at, field->name_len};
+}
+
+static struct str field_value(const struct request *request, const struct request_field *field)
+{
+    return (struct str){request->head.ptr + field->value_at, field->value_len};
+}
+
+static bool is_alphanumeric(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}

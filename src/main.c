@@ -1,0 +1,287 @@
+/* main.c - builds everything in order, runs the loop, tears down in reverse.
+ *
+ * config → log → descriptors → database and what the lanes' threads own (startup.c) → signals →
+ * server (the listener and the lanes) → uv_run, until a signal drains the server or a lane reports
+ * that its store cannot be trusted any more → the same backwards, ending in a loop without handles.
+ * Signals come before the server: from the moment it logs "listening" it can be told to stop.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "api/dispatch.h"
+#include "api/json.h"
+#include "api/routes.h"
+#include "base/log.h"
+#include "base/require.h"
+#include "config.h"
+#include "http/parser.h"
+#include "net/server.h"
+#include "startup.h"
+
+#define TEXT_MAX_BYTES ((size_t)64 * 1024)
+#define SIGNAL_EXIT_BASE 128
+
+/* The two signals that stop the server. */
+struct stopping {
+    uv_signal_t terminate;
+    uv_signal_t interrupt;
+    struct server *server; /* NULL until it runs */
+    bool is_asked;
+};
+
+extern char **environ;
+
+static void messages_print(const struct buf *messages);
+static void routes_write(struct buf *out);
+static void errors_write(struct buf *out);
+static void version_write(struct buf *out);
+static int serve(const struct config *config, struct buf *warnings);
+static void warnings_log(struct buf *warnings);
+static int serve_on(uv_loop_t *loop, const struct config *config, struct crew *crew,
+                    unsigned connections_max);
+static bool serve_until_stopped(uv_loop_t *loop, const struct server_settings *settings,
+                                const struct config *config);
+static enum work_verdict work_run(struct services *services, struct list *batch);
+static enum work_verdict work_rest(struct services *services);
+static void stopping_start(struct stopping *stopping, uv_loop_t *loop);
+static void on_signal(uv_signal_t *handle, int signal_number);
+static void stopping_end(struct stopping *stopping);
+
+int main(int argc, char **argv)
+{
+    struct config config;
+    struct buf message, text;
+    int exit_code = EXIT_OK;
+
+    buf_init(&message, TEXT_MAX_BYTES);
+    buf_init(&text, TEXT_MAX_BYTES);
+    if (config_read(argc, argv, environ, &config, &message) == CONFIG_REFUSED) {
+        messages_print(&message);
+        exit_code = EXIT_USAGE;
+    } else {
+        switch (config.command) {
+        case COMMAND_SERVE:
+            exit_code = serve(&config, &message);
+            break;
+        case COMMAND_CHECK:
+            messages_print(&message);
+            buf_append_str(&text, STR("the configuration is good\n"));
+            break;
+        case COMMAND_DUMP:
+            messages_print(&message);
+            config_write_dump(&config, &text);
+            break;
+        case COMMAND_ROUTES:
+            routes_write(&text);
+            break;
+        case COMMAND_ERRORS:
+            errors_write(&text);
+            break;
+        case COMMAND_HELP:
+            config_write_help(&text);
+            break;
+        case COMMAND_VERSION:
+            version_write(&text);
+            break;
+        }
+        if (text.len > 0 && (fwrite(text.ptr, text.len, 1, stdout) != 1 || fflush(stdout) != 0)) {
+            exit_code = EXIT_FAILED;
+        }
+    }
+    config_release(&config);
+    buf_release(&message);
+    buf_release(&text);
+    return exit_code;
+}
+
+/* ---- commands that only print -------------------------------------------------------------- */
+
+static void messages_print(const struct buf *messages)
+{
+    struct str rest = buf_str(messages);
+
+    while (rest.len > 0) {
+        struct str line = str_cut(&rest, '\n');
+        fprintf(stderr, "migchat-server: %.*s\n", STR_ARGS(line));
+    }
+}
+
+static void routes_write(struct buf *out)
+{
+    for (size_t i = 0; i < api_routes.count; i++) {
+        const struct route *route = &api_routes.routes[i];
+        buf_append_str(out, method_name(route->method));
+        buf_append_format(out, " %s\n", route->path);
+    }
+}
+
+static void errors_write(struct buf *out)
+{
+    for (int i = OK + 1; i < ERROR_COUNT; i++) {
+        buf_append_format(out, "%s %d\n", error_code((enum error)i), error_status((enum error)i));
+    }
+}
+
+/* Versions of libraries are those loaded now, not those this was built with. */
+static void version_write(struct buf *out)
+{
+    buf_append_format(out, "migchat-server %s (commit %s)\n", MIGCHAT_VERSION, MIGCHAT_COMMIT);
+    buf_append_format(out, "libuv %s\n", uv_version_string());
+    buf_append_format(out, "%s\n", parser_library_version());
+    buf_append_format(out, "%s\n", store_library_version());
+    buf_append_format(out, "cJSON %s\n", json_library_version());
+    buf_append_format(out, "%s\n", password_library_version());
+}
+
+/* ---- serving --------------------------------------------------------------------------------- */
+
+static int serve(const struct config *config, struct buf *warnings)
+{
+    static struct readiness readiness; /* shared by all threads */
+    uv_loop_t loop;
+    struct crew crew;
+    int exit_code = EXIT_FAILED;
+
+    malloc_tune();
+    log_setup((enum log_level)config_number(config, OPTION_LOG_LEVEL),
+              (enum log_form)config_number(config, OPTION_LOG_FORMAT));
+    warnings_log(warnings);
+    /* A client that is gone is an error of write, never a reason to end. */
+    signal(SIGPIPE, SIG_IGN);
+    unsigned connections_max = descriptors_raise(config_number(config, OPTION_MAX_CONNECTIONS));
+    log_event(LOG_INFO, "starting", LOG_TEXT("version", MIGCHAT_VERSION),
+              LOG_TEXT("commit", MIGCHAT_COMMIT),
+              LOG_STR("database", config_text(config, OPTION_DB)),
+              LOG_INT("connections_max", connections_max), LOG_END);
+
+    if (crew_open(config, &readiness, &crew) == OK) {
+        int failure = uv_loop_init(&loop);
+        if (failure == 0) {
+            exit_code = serve_on(&loop, config, &crew, connections_max);
+            REQUIRE(uv_loop_close(&loop) == 0);
+        } else {
+            log_event(LOG_ERROR, "loop_failed", LOG_TEXT("reason", uv_strerror(failure)), LOG_END);
+        }
+    }
+    crew_close(&crew);
+    if (exit_code == EXIT_OK) {
+        log_event(LOG_INFO, "stopped", LOG_END);
+    }
+    return exit_code;
+}
+
+static void warnings_log(struct buf *warnings)
+{
+    struct str rest = buf_str(warnings);
+
+    while (rest.len > 0) {
+        log_event(LOG_WARN, "configuration", LOG_STR("message", str_cut(&rest, '\n')), LOG_END);
+    }
+}
+
+static int serve_on(uv_loop_t *loop, const struct config *config, struct crew *crew,
+                    unsigned connections_max)
+{
+    static const struct work work = {work_run, work_rest};
+    struct str origins[CONFIG_ORIGINS_MAX];
+    struct cors_policy cors = {.origins = origins};
+
+    cors.origin_count = (unsigned)config_origins(config, origins, &cors.allows_all);
+    const struct server_settings settings = {
+        .listen_address = config_text(config, OPTION_LISTEN).ptr,
+        .port = (uint16_t)config_number(config, OPTION_PORT),
+        .admission = {.routes = api_routes,
+                      .cors = &cors,
+                      .body_max_bytes = (size_t)config_number(config, OPTION_MAX_BODY_BYTES)},
+        .head_timeout_ms = (unsigned)config_number(config, OPTION_HEAD_TIMEOUT_MS),
+        .body_timeout_ms = (unsigned)config_number(config, OPTION_BODY_TIMEOUT_MS),
+        .idle_timeout_ms = (unsigned)config_number(config, OPTION_IDLE_TIMEOUT_MS),
+        .write_timeout_ms = (unsigned)config_number(config, OPTION_WRITE_TIMEOUT_MS),
+        .drain_timeout_ms = (unsigned)config_number(config, OPTION_DRAIN_TIMEOUT_MS),
+        .bodies_max_bytes = (size_t)config_number(config, OPTION_MAX_BODIES_BYTES),
+        .connections_max = connections_max,
+        .loop_services = &crew->loop,
+        .readiness = crew->loop.readiness,
+        .work = &work,
+        .lane_plans = crew->plans,
+    };
+    return serve_until_stopped(loop, &settings, config) ? EXIT_OK : EXIT_FAILED;
+}
+
+/* False when it could not start, or when a lane found its store broken. */
+static bool serve_until_stopped(uv_loop_t *loop, const struct server_settings *settings,
+                                const struct config *config)
+{
+    struct stopping stopping = {.server = NULL};
+    bool is_good = false;
+
+    stopping_start(&stopping, loop);
+    if (server_start(loop, settings, &stopping.server) == OK) {
+        welcome_print(config, server_port(stopping.server));
+        uv_run(loop, UV_RUN_DEFAULT);
+        is_good = !server_finish(stopping.server);
+        stopping.server = NULL;
+    }
+    stopping_end(&stopping);
+    /* Handles are gone once their close callbacks ran; also those of a start that failed. */
+    uv_run(loop, UV_RUN_DEFAULT);
+    return is_good;
+}
+
+static enum work_verdict work_run(struct services *services, struct list *batch)
+{
+    return dispatch_batch(services, batch) == ERROR_OUTCOME_UNKNOWN ? WORK_FATAL : WORK_DONE;
+}
+
+static enum work_verdict work_rest(struct services *services)
+{
+    bool has_more = false;
+    enum error error = dispatch_rest(services, &has_more);
+
+    if (error == ERROR_OUTCOME_UNKNOWN) {
+        return WORK_FATAL;
+    }
+    /* Other failures were logged below and are tried again with the next rest. */
+    return error == OK && has_more ? WORK_MORE : WORK_DONE;
+}
+
+/* ---- signals --------------------------------------------------------------------------------- */
+
+/* The handles do not keep the loop alive: it ends with the server's. */
+static void stopping_start(struct stopping *stopping, uv_loop_t *loop)
+{
+    uv_signal_t *const handles[] = {&stopping->terminate, &stopping->interrupt};
+    static const int numbers[] = {SIGTERM, SIGINT};
+
+    for (size_t i = 0; i < sizeof handles / sizeof handles[0]; i++) {
+        REQUIRE(uv_signal_init(loop, handles[i]) == 0);
+        handles[i]->data = stopping;
+        REQUIRE(uv_signal_start(handles[i], on_signal, numbers[i]) == 0);
+        uv_unref((uv_handle_t *)handles[i]);
+    }
+}
+
+static void on_signal(uv_signal_t *handle, int signal_number)
+{
+    struct stopping *stopping = handle->data;
+
+    log_event(LOG_INFO, stopping->is_asked ? "stopping_at_once" : "stopping",
+              LOG_TEXT("signal", signal_number == SIGTERM ? "SIGTERM" : "SIGINT"), LOG_END);
+    if (stopping->is_asked) {
+        /* What was answered is durable; the rest is the database's recovery at the next start. */
+        _exit(SIGNAL_EXIT_BASE + signal_number);
+    }
+    stopping->is_asked = true;
+    if (stopping->server != NULL) {
+        server_drain(stopping->server);
+    }
+}
+
+static void stopping_end(struct stopping *stopping)
+{
+    uv_close((uv_handle_t *)&stopping->terminate, NULL);
+    uv_close((uv_handle_t *)&stopping->interrupt, NULL);
+}

@@ -1,0 +1,117 @@
+/* conn.h - one client's connection: bytes in, exchange out and back, bytes out.
+ *
+ * Uses:    uv, base, http, net/connections.
+ * Used by: net.
+ * Thread:  the loop.
+ * Memory:  heap, listed in connections->open; frees itself once it is closing, its handle is
+ *          closed and its exchange is not lent.
+ */
+#ifndef MIGCHAT_NET_CONN_H
+#define MIGCHAT_NET_CONN_H
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/error.h"
+#include "base/list.h"
+#include "http/exchange.h"
+#include "http/parser.h"
+#include "net/connections.h"
+#include "net/deadline.h"
+
+/* What the connection is at; conn.c has the moves. */
+enum conn_state {
+    CONN_IDLE,      /* nothing of a request has come since accept or the last answer */
+    CONN_HEAD,      /* a head is coming */
+    CONN_BODY,      /* its body is coming */
+    CONN_READY,     /* the request is here or its exchange came back: the next step is ours */
+    CONN_LENT,      /* a lane has the exchange */
+    CONN_STREAMING, /* a page of the answer is on its way, more follow */
+    CONN_FINISHING, /* the last answer is on its way */
+    CONN_LINGERING, /* it was sent and so was our end; what comes is thrown away */
+    CONN_CLOSING,   /* the handle is closing or closed */
+    CONN_STATE_COUNT
+};
+
+struct conn {
+    uv_tcp_t tcp;
+    struct http_parser parser;
+    struct list node; /* in connections->open */
+    struct deadline deadline;
+    struct connections *connections;
+    struct exchange *exchange; /* from the first byte of a request to the end of its answer */
+    struct output *output;     /* while something is to be written */
+    struct input *input;       /* while something read is not parsed; reading stops then */
+    int64_t lingers_until_ms;
+    uint32_t request_bytes; /* of the unfinished request, counted in connections->held_bytes */
+    uint8_t state;          /* enum conn_state; set by conn_set_state only */
+    bool is_state_new;      /* set with the state, cleared once the time limit follows it */
+    bool is_handle_open;    /* until its close callback */
+    bool is_lent;           /* as CONN_LENT, but also while closing */
+    bool is_reading;        /* uv_read_start is in force */
+    bool is_judged;         /* the answer is ready, the body is only read away */
+    bool has_ended;         /* the client sent its end */
+    bool has_answered;      /* at least once: its first head is limited from accept on */
+    bool closes_unread;     /* input was given up: no request can be read any more */
+};
+
+static_assert(sizeof(struct conn) <= 512, "an idle connection costs at most 512 bytes");
+
+/* Takes over the accepted socket. */
+void conn_open(struct connections *connections, int socket);
+/* Ends the connection now, whatever it does. It is freed later, in a callback. */
+void conn_close(struct conn *conn);
+/* The server drains: an idle connection is closed, others after their exchange. */
+void conn_drain(struct conn *conn);
+/* For lanes_start: goes on with the connection of an exchange that came back. */
+void conn_exchange_returned(struct exchange *exchange);
+/* Its deadline of this kind passed. */
+void conn_deadline_passed(struct conn *conn, enum deadline_kind kind);
+
+/* The rest is for conn.c, conn_request.c and conn_write.c. */
+
+/* REQUIREs that the move is in the table. */
+void conn_set_state(struct conn *conn, enum conn_state state);
+/* Does all that can be done now: writes, takes next steps, parses kept input; then sees to
+ * reading and the time limit. It may close the connection, so it is every event's last
+ * statement. */
+void conn_settle(struct conn *conn);
+
+/* conn_request.c */
+
+/* Whether conn_parse would take anything. */
+bool conn_can_parse(const struct conn *conn);
+/* Parses as far as possible now; returns how many bytes were taken. */
+size_t conn_parse(struct conn *conn, const char *bytes, size_t len);
+/* CONN_READY: takes the exchange's next step, lends it or answers it. */
+void conn_go_on(struct conn *conn);
+/* Answers a request that has not come in full with this error, or with the answer it has; the
+ * connection ends after it. */
+void conn_refuse(struct conn *conn, enum error error);
+/* Gives the exchange back to the pool; it must not be lent. */
+void conn_drop_exchange(struct conn *conn);
+
+/* conn_write.c */
+
+/* Puts the exchange's answer (for a stream its first page) into the output. */
+void conn_answer(struct conn *conn);
+/* CONN_STREAMING, the page is written: asks for the next one. */
+void conn_next_page(struct conn *conn);
+/* CONN_READY, a later page came back: puts it into the output. */
+void conn_add_page(struct conn *conn);
+/* Tells the client to send the body it announced. */
+void conn_say_continue(struct conn *conn);
+/* Whether so much is gathered that it must be written before more is. */
+bool conn_is_gathered(const struct conn *conn);
+/* Whether a write is pending. */
+bool conn_is_writing(const struct conn *conn);
+/* Writes what is gathered; true when that is done or goes on by itself, false when the client is
+ * gone. */
+MUST_CHECK bool conn_flush(struct conn *conn);
+/* DEADLINE_WRITE passed: true while the client still takes something. */
+MUST_CHECK bool conn_is_taking(struct conn *conn);
+
+#endif

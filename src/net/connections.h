@@ -1,0 +1,95 @@
+/* connections.h - what all connections of one server share: settings, lanes, time limits, the
+ * buffer they read into, the pools of what an idle connection does not hold, the date.
+ *
+ * Uses:    uv, base, http/exchange, net/server.h, net/deadline, net/lane.
+ * Used by: net/server, net/conn*.
+ * Thread:  the loop.
+ * Memory:  embedded in the server; what is taken from a pool is given back or freed with it.
+ */
+#ifndef MIGCHAT_NET_CONNECTIONS_H
+#define MIGCHAT_NET_CONNECTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/str.h"
+#include "http/exchange.h"
+#include "net/deadline.h"
+#include "net/lane.h"
+#include "net/server.h"
+
+/* One read takes at most this much, and a connection keeps at most this much unparsed. */
+#define SLAB_BYTES (64u * 1024u)
+
+/* The longest silence after the last answer before the connection is closed. */
+#define LINGER_SILENCE_MS 2000u
+/* DEADLINE_WRITE is this part of the write limit: see conn_write.c. */
+#define WRITE_LOOKS 4u
+
+/* Answers on their way to the socket. A connection has one while it has something to write. */
+struct output {
+    struct list node;    /* in the pool */
+    struct buf gathered; /* heads and small bodies, in order */
+    struct buf body;     /* then one large body, taken over from its response */
+    struct str tail;     /* then a constant: what ends a chunk */
+    uv_write_t write;    /* the rest that did not go at once */
+    bool is_writing;     /* `write` is pending: nothing may be appended */
+    uint8_t looks;       /* at the write since it last moved */
+    size_t unsent_bytes; /* by us and by the kernel, at the last look that saw it shrink */
+};
+
+/* Bytes that were read but cannot be parsed yet. */
+struct input {
+    struct list node; /* in the pool */
+    struct buf bytes;
+    size_t at; /* where parsing goes on */
+};
+
+struct pool {
+    struct list free;
+    unsigned count;
+};
+
+struct connections {
+    uv_loop_t *loop;
+    const struct server_settings *settings;
+    struct lanes *lanes;
+    struct deadlines deadlines;
+    struct list open; /* every conn by its node */
+    unsigned count;
+    size_t held_bytes; /* heads, bodies and unparsed input of unfinished requests */
+    bool is_draining;
+    void (*on_gone)(struct connections *connections); /* after one was freed */
+    struct pool exchanges;
+    struct pool outputs;
+    struct pool inputs;
+    int64_t date_read_at_ms; /* uv_now when the wall clock was last read */
+    int64_t date_second;
+    char date[TIME_IMF_FIXDATE_LEN + 1];
+    char slab[SLAB_BYTES];
+};
+
+/* Sets up all but lanes, deadlines and on_gone. `settings` must outlive it. */
+void connections_init(struct connections *connections, uv_loop_t *loop,
+                      const struct server_settings *settings);
+/* Frees the pools. */
+void connections_release(struct connections *connections);
+
+/* From the pool or new, empty. Never NULL. */
+struct exchange *connections_take_exchange(struct connections *connections);
+struct output *connections_take_output(struct connections *connections);
+struct input *connections_take_input(struct connections *connections);
+/* Gives back what *place points to and sets it to NULL; does nothing when it is NULL. */
+void connections_give_exchange(struct connections *connections, struct exchange **place);
+void connections_give_output(struct connections *connections, struct output **place);
+void connections_give_input(struct connections *connections, struct input **place);
+
+/* Now, as the Date field says it. */
+const char *connections_date(struct connections *connections);
+
+#endif

@@ -1,0 +1,52 @@
+/* server.h - listens, accepts, keeps the list of connections and their time limits, drains.
+ *
+ * Uses:    uv, base, http, net/conn, net/lane.
+ * Used by: main.
+ * Thread:  the loop.
+ */
+#ifndef MIGCHAT_NET_SERVER_H
+#define MIGCHAT_NET_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/attributes.h"
+#include "base/error.h"
+#include "http/admission.h"
+#include "net/lane.h"
+
+struct server;
+
+struct server_settings {
+    const char *listen_address; /* IPv4 or IPv6 literal */
+    uint16_t port;              /* 0: any free one */
+    struct admission_policy admission;
+    unsigned head_timeout_ms;
+    unsigned body_timeout_ms;
+    unsigned idle_timeout_ms;
+    unsigned write_timeout_ms;      /* no progress in writing an answer for so long: closed */
+    unsigned drain_timeout_ms;      /* after SIGTERM, then connections are cut */
+    size_t bodies_max_bytes;        /* all unfinished requests together */
+    unsigned connections_max;       /* above it accepting pauses */
+    struct services *loop_services; /* for LANE_LOOP steps */
+    struct readiness *readiness;
+    const struct work *work;
+    const struct lane_plan *lane_plans; /* LANE_COUNT of them */
+};
+
+/* Binds, listens and starts the lanes. Logs "listening" with address and port. An address in use
+ * or not ours is logged and INTERNAL; all handles are closed then, for which the loop is turned.
+ * SIGPIPE must be ignored: writing to a client that left is an error like others. */
+MUST_CHECK enum error server_start(uv_loop_t *loop, const struct server_settings *settings,
+                                   struct server **out_server);
+/* The port listened on. */
+uint16_t server_port(const struct server *server);
+/* Stops accepting, lets what is in flight finish, closes idle connections, and ends all handles;
+ * uv_run returns then. Called twice it does nothing more. */
+void server_drain(struct server *server);
+/* After uv_run returned: whether the lanes reported a fatal store failure. Frees the server. */
+bool server_finish(struct server *server);
+
+#endif

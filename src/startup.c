@@ -1,0 +1,232 @@
+/* startup.c - opening the database, then what each lane's threads own: the writer's store first,
+ * the readers' after it, the password scratches last. Closing goes the other way.
+ */
+#include "startup.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/require.h"
+
+/* Page caches: with two readers 32 MiB together, an eighth of the smallest machine served. */
+#define WRITER_CACHE_KIB (16u * 1024u)
+#define READER_CACHE_KIB (8u * 1024u)
+
+/* What one transaction, one snapshot or one turn of hashing takes at most. A commit costs one
+ * fsync whatever its size; a hash takes tens of milliseconds, so nothing waits behind it. */
+#define WRITE_BATCH_MAX 256u
+#define READ_BATCH_MAX 64u
+#define HASH_BATCH_MAX 1u
+/* Hashing must not take the processor from the loop, the writer and the readers. */
+#define HASH_NICE 10
+
+#define DATABASE_FOLDER_MODE 0700
+/* Descriptors that are not connections: database files, libuv's own, standard streams. */
+#define DESCRIPTORS_KEPT 64u
+#define CONNECTIONS_MAX 1000000u
+
+static enum error folder_make(struct str database_path);
+static enum error lane_open(struct crew *crew, enum lane lane, unsigned thread_count,
+                            struct readiness *readiness);
+static enum error services_open(struct crew *crew, struct services *services);
+static void lane_close(struct crew *crew, enum lane lane);
+
+enum error crew_open(const struct config *config, struct readiness *readiness,
+                     struct crew *out_crew)
+{
+    struct crew *crew = out_crew;
+    struct str path = config_text(config, OPTION_DB);
+    enum error error;
+
+    *crew = (struct crew){
+        .settings =
+            {
+                .message_max_bytes = (size_t)config_number(config, OPTION_MAX_MESSAGE_BYTES),
+                .password_cost = (unsigned)config_number(config, OPTION_PASSWORD_COST),
+                .password_min_bytes = (unsigned)config_number(config, OPTION_MIN_PASSWORD_BYTES),
+            },
+        .plans =
+            {
+                [LANE_READ] = {.queue_max = (unsigned)config_number(config, OPTION_READ_QUEUE),
+                               .batch_max = READ_BATCH_MAX},
+                [LANE_WRITE] = {.queue_max = (unsigned)config_number(config, OPTION_WRITE_QUEUE),
+                                .batch_max = WRITE_BATCH_MAX},
+                [LANE_HASH] = {.queue_max = (unsigned)config_number(config, OPTION_HASH_QUEUE),
+                               .batch_max = HASH_BATCH_MAX,
+                               .nice = HASH_NICE},
+            },
+    };
+    crew->loop =
+        (struct services){.lane = LANE_LOOP, .settings = &crew->settings, .readiness = readiness};
+
+    const struct store_settings store_settings = {
+        .path = path.ptr,
+        .syncs_every_commit = config_number(config, OPTION_SYNC) == SYNC_FULL,
+        .writer_cache_kib = WRITER_CACHE_KIB,
+        .reader_cache_kib = READER_CACHE_KIB,
+        .disk_floor_bytes = config_number(config, OPTION_DISK_FLOOR_BYTES),
+    };
+    if ((error = folder_make(path)) != OK ||
+        (error = store_home_open(&store_settings, &crew->home, &crew->is_in_memory)) != OK ||
+        (error = lane_open(crew, LANE_WRITE, 1, readiness)) != OK) {
+        return error;
+    }
+    if (crew->is_in_memory) {
+        log_event(LOG_WARN, "database_in_memory", LOG_TEXT("means", "nothing is kept"), LOG_END);
+    } else if ((error =
+                    lane_open(crew, LANE_READ, (unsigned)config_number(config, OPTION_READ_THREADS),
+                              readiness)) != OK) {
+        return error;
+    }
+    return lane_open(crew, LANE_HASH, (unsigned)config_number(config, OPTION_HASH_THREADS),
+                     readiness);
+}
+
+/* The database's own folder, not those above it: a mistyped path should not make a tree. */
+static enum error folder_make(struct str database_path)
+{
+    const char *slash = memrchr(database_path.ptr, '/', database_path.len);
+    struct stat folder;
+
+    if (slash == NULL || slash == database_path.ptr || str_equal(database_path, STR(":memory:"))) {
+        return OK;
+    }
+    char *path = strndup(database_path.ptr, (size_t)(slash - database_path.ptr));
+    REQUIRE(path != NULL);
+    /* Asked first: on a read-only file system mkdir fails also where the folder exists. */
+    bool exists = stat(path, &folder) == 0;
+    enum error error = OK;
+    if (!exists && mkdir(path, DATABASE_FOLDER_MODE) != 0 && errno != EEXIST) {
+        log_event(LOG_ERROR, "database_folder_failed", LOG_TEXT("folder", path),
+                  LOG_TEXT("reason", strerror(errno)), LOG_END);
+        error = ERROR_STORE_FAILED;
+    }
+    free(path);
+    return error;
+}
+
+static enum error lane_open(struct crew *crew, enum lane lane, unsigned thread_count,
+                            struct readiness *readiness)
+{
+    struct lane_plan *plan = &crew->plans[lane];
+    struct services *members = calloc(thread_count, sizeof *members);
+    struct services **list = calloc(thread_count, sizeof(struct services *));
+
+    REQUIRE(members != NULL && list != NULL);
+    crew->members[lane] = members;
+    plan->services = list;
+    plan->thread_count = thread_count;
+    for (unsigned i = 0; i < thread_count; i++) {
+        members[i] =
+            (struct services){.lane = lane, .settings = &crew->settings, .readiness = readiness};
+        list[i] = &members[i];
+        enum error error = services_open(crew, &members[i]);
+        if (error != OK) {
+            return error;
+        }
+    }
+    return OK;
+}
+
+static enum error services_open(struct crew *crew, struct services *services)
+{
+    if (services->lane == LANE_HASH) {
+        services->scratch = password_scratch_new();
+        return OK;
+    }
+    return store_open(crew->home, services->lane == LANE_WRITE ? STORE_READ_WRITE : STORE_READ_ONLY,
+                      &services->store);
+}
+
+void crew_close(struct crew *crew)
+{
+    lane_close(crew, LANE_HASH);
+    lane_close(crew, LANE_READ);
+    lane_close(crew, LANE_WRITE);
+    store_home_close(crew->home);
+    crew->home = NULL;
+}
+
+static void lane_close(struct crew *crew, enum lane lane)
+{
+    struct lane_plan *plan = &crew->plans[lane];
+
+    for (unsigned i = 0; i < plan->thread_count; i++) {
+        struct services *services = plan->services[i];
+        /* A member that was never opened is all NULL. */
+        if (services != NULL) {
+            store_close(services->store);
+            if (services->scratch != NULL) {
+                password_scratch_free(services->scratch);
+            }
+        }
+    }
+    free(plan->services);
+    free(crew->members[lane]);
+    plan->services = NULL;
+    plan->thread_count = 0;
+    crew->members[lane] = NULL;
+}
+
+unsigned descriptors_raise(uint64_t connections_wanted)
+{
+    struct rlimit limit;
+
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    struct rlimit raised = {limit.rlim_max, limit.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0) {
+        limit = raised;
+    }
+    uint64_t allowed = limit.rlim_cur > 2 * DESCRIPTORS_KEPT ? limit.rlim_cur - DESCRIPTORS_KEPT
+                                                             : limit.rlim_cur / 2;
+    if (allowed > CONNECTIONS_MAX) {
+        allowed = CONNECTIONS_MAX;
+    }
+    if (connections_wanted > allowed) {
+        log_event(LOG_WARN, "descriptors_too_few",
+                  LOG_INT("max_connections", (int64_t)connections_wanted),
+                  LOG_INT("allowed", (int64_t)allowed), LOG_END);
+    }
+    return (unsigned)(connections_wanted == 0 || connections_wanted > allowed ? allowed
+                                                                              : connections_wanted);
+}
+
+/* glibc gives each thread an arena of its own (up to eight times the processors) and raises its
+ * thresholds with each large block freed: on a machine of 256 MB the heap then keeps what a burst
+ * once took. Two arenas serve the loop and the lanes; pages of lists (64 KiB) stay in them, larger
+ * bodies are mapped and go back to the system when freed. */
+void malloc_tune(void)
+{
+    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
+}
+
+void welcome_print(const struct config *config, uint16_t port)
+{
+    struct str listen = config_text(config, OPTION_LISTEN);
+    bool is_any = str_equal(listen, STR("0.0.0.0")) || str_equal(listen, STR("::"));
+    bool is_ipv6 = memchr(listen.ptr, ':', listen.len) != NULL;
+    const char *host = is_any ? "localhost" : listen.ptr;
+    const char *opening = is_ipv6 && !is_any ? "[" : "";
+    const char *closing = is_ipv6 && !is_any ? "]" : "";
+
+    if (isatty(STDOUT_FILENO) == 0) {
+        return;
+    }
+    printf("MigChat %s serves http://%s%s%s:%u with the database %s\n"
+           "Create an account:\n"
+           "  curl -H 'Content-Type: application/json' -d '{\"username\":\"alice\","
+           "\"password\":\"...\"}' http://%s%s%s:%u/api/account/create\n"
+           "Stop it with Ctrl-C.\n",
+           MIGCHAT_VERSION, opening, host, closing, (unsigned)port,
+           config_text(config, OPTION_DB).ptr, opening, host, closing, (unsigned)port);
+    fflush(stdout);
+}

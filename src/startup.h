@@ -1,0 +1,46 @@
+/* startup.h - what the lanes' threads own, opened in order and closed in reverse; and the small
+ * things a start does before.
+ *
+ * Uses:    config, store/store.h, domain/password.h, api/services.h, net/lane.h.
+ * Used by: main.
+ * Thread:  main, before the lanes start and after they ended.
+ */
+#ifndef MIGCHAT_STARTUP_H
+#define MIGCHAT_STARTUP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/services.h"
+#include "base/attributes.h"
+#include "base/error.h"
+#include "config.h"
+#include "http/readiness.h"
+#include "net/lane.h"
+#include "store/store.h"
+
+/* One database, and one `struct services` per thread. */
+struct crew {
+    struct store_home *home;
+    bool is_in_memory; /* there can be one store only: nobody reads beside the writer */
+    struct api_settings settings;
+    struct services loop;
+    struct services *members[LANE_COUNT]; /* `plans[lane].thread_count` of each lane */
+    struct lane_plan plans[LANE_COUNT];
+};
+
+/* Opens the database and every thread's store or password scratch. What goes wrong is logged;
+ * the crew is to be closed all the same. */
+MUST_CHECK enum error crew_open(const struct config *config, struct readiness *readiness,
+                                struct crew *out_crew);
+/* After the lanes' threads ended. The writer's store is closed last: it checkpoints. */
+void crew_close(struct crew *crew);
+
+/* Raises the soft limit of descriptors to the hard one; returns how many connections fit. */
+unsigned descriptors_raise(uint64_t connections_wanted);
+/* Sets malloc up for a small machine; before any thread starts. */
+void malloc_tune(void);
+/* Four lines for the person at the terminal, if stdout is one: where it serves, what to do. */
+void welcome_print(const struct config *config, uint16_t port);
+
+#endif

@@ -1,0 +1,183 @@
+/* adopt_messages.c - the one table of messages becomes a log per account.
+ *
+ * One account after the other, so that the log is written in the order of its key: its sent and
+ * its received messages are two index scans in order of id, merged here. Of a conversation only
+ * the row is kept, of an account only its head; no list of anything is held in memory.
+ *
+ * Unread is what that server counts: received from another account and read_at not set. Here it
+ * is the difference of two numbers, so read and unread may be mixed in any order.
+ */
+#include "base/json_text.h"
+#include "base/log.h"
+#include "store/sqlite/adopt_rows.h"
+#include "store/sqlite/entry.h"
+
+static const char USER_IDS[] = "SELECT id FROM users ORDER BY id";
+
+#define MESSAGE_COLUMNS(other, is_read) "SELECT id, " other ", content, created_at, " is_read
+#define MESSAGES_TO " FROM messages INDEXED BY idx_messages_to_user WHERE to_user_id = ?1"         \
+                    " AND from_user_id <> ?1 ORDER BY id"
+
+static const char MESSAGES_SENT[] = MESSAGE_COLUMNS("to_user_id", "0") " FROM messages"
+                                    " INDEXED BY idx_messages_from_user WHERE from_user_id = ?1"
+                                    " ORDER BY id";
+static const char MESSAGES_RECEIVED[] =
+    MESSAGE_COLUMNS("from_user_id", "read_at IS NOT NULL") MESSAGES_TO;
+static const char MESSAGES_RECEIVED_UNREAD[] = MESSAGE_COLUMNS("from_user_id", "0") MESSAGES_TO;
+static const char TIME_BEFORE[] =
+    "SELECT created_at FROM messages WHERE id < ?1 ORDER BY id DESC";
+
+/* The indexes are that server's own; a file may have lost them. */
+static const char INDEXES_MAKE[] =
+    "CREATE INDEX IF NOT EXISTS idx_messages_to_user ON messages(to_user_id);"
+    "CREATE INDEX IF NOT EXISTS idx_messages_from_user ON messages(from_user_id);";
+
+/* One side of the merge. */
+struct message_scan {
+    struct query query;
+    bool has_row;
+    int64_t id; /* of that row */
+};
+
+/* What is reused from message to message. */
+struct message_scratch {
+    struct buf repaired;
+    struct buf escaped;
+};
+
+static enum error log_write(struct store *store, int64_t account_id, const char *received_sql,
+                            struct message_scratch *scratch);
+static struct message_scan scan_begin(struct store *store, const char *sql, int64_t account_id);
+static void scan_next(struct message_scan *scan);
+static enum error message_write(struct store *store, int64_t account_id, enum entry_kind kind,
+                                const struct query *row, int64_t seq,
+                                struct message_scratch *scratch);
+static enum error time_find(struct store *store, const struct query *row, int64_t *out_wall_ms);
+
+enum error adopt_messages(struct store *store, const struct adopt_tables *tables)
+{
+    const char *received_sql = tables->has_read_at ? MESSAGES_RECEIVED : MESSAGES_RECEIVED_UNREAD;
+    struct message_scratch scratch;
+    struct query users;
+    enum error error = connection_exec(store->database, INDEXES_MAKE);
+    enum error read_error;
+
+    if (error != OK) {
+        return error;
+    }
+    buf_init(&scratch.repaired, ADOPT_TEXT_MAX_BYTES);
+    buf_init(&scratch.escaped, ADOPT_TEXT_MAX_BYTES);
+    users = query_read(store, USER_IDS);
+    while (error == OK && query_step(&users)) {
+        error = log_write(store, query_int(&users, 0), received_sql, &scratch);
+    }
+    read_error = query_end(&users);
+    buf_release(&scratch.repaired);
+    buf_release(&scratch.escaped);
+    return error != OK ? error : read_error;
+}
+
+static enum error log_write(struct store *store, int64_t account_id, const char *received_sql,
+                            struct message_scratch *scratch)
+{
+    struct message_scan sent = scan_begin(store, MESSAGES_SENT, account_id);
+    struct message_scan received = scan_begin(store, received_sql, account_id);
+    int64_t seq = 0;
+    enum error error = OK;
+    enum error sent_error;
+    enum error received_error;
+
+    while (error == OK && (sent.has_row || received.has_row)) {
+        bool is_sent = !received.has_row || (sent.has_row && sent.id < received.id);
+        struct message_scan *scan = is_sent ? &sent : &received;
+
+        seq++;
+        error = message_write(store, account_id,
+                              is_sent ? ENTRY_MESSAGE_SENT : ENTRY_MESSAGE_RECEIVED, &scan->query,
+                              seq, scratch);
+        scan_next(scan);
+    }
+    sent_error = query_end(&sent.query);
+    received_error = query_end(&received.query);
+    if (error != OK) {
+        return error;
+    }
+    return sent_error != OK ? sent_error : received_error;
+}
+
+static struct message_scan scan_begin(struct store *store, const char *sql, int64_t account_id)
+{
+    struct message_scan scan = {.query = query_read(store, sql)};
+
+    query_bind_int(&scan.query, account_id);
+    scan_next(&scan);
+    return scan;
+}
+
+static void scan_next(struct message_scan *scan)
+{
+    scan->has_row = query_step(&scan->query);
+    scan->id = scan->has_row ? query_int(&scan->query, 0) : 0;
+}
+
+static enum error message_write(struct store *store, int64_t account_id, enum entry_kind kind,
+                                const struct query *row, int64_t seq,
+                                struct message_scratch *scratch)
+{
+    int64_t id = query_int(row, 0);
+    int64_t other_id = query_int(row, 1);
+    struct conversation conversation = {.other_id = other_id};
+    struct entry entry = {.seq = seq, .kind = kind, .other_id = other_id, .ref = id};
+    bool found = false;
+    enum error error = time_find(store, row, &entry.created_at_ms);
+
+    if (error == OK) {
+        error = store_conversation_find(store, account_id, other_id, &found, &conversation);
+    }
+    if (error != OK) {
+        return error;
+    }
+    entry.chain = conversation.last_seq;
+    conversation.last_seq = seq;
+    if (kind == ENTRY_MESSAGE_RECEIVED) {
+        conversation.received++;
+        conversation.read += query_int(row, 4);
+    }
+    entry.received = conversation.received;
+    buf_clear(&scratch->escaped);
+    json_escape(adopt_text(query_text(row, 2), "messages", id, &scratch->repaired),
+                &scratch->escaped);
+    if (scratch->escaped.overflowed || scratch->repaired.overflowed) {
+        log_event(LOG_ERROR, "message_too_long", LOG_TEXT("table", "messages"),
+                  LOG_INT("row", id), LOG_END);
+        return ERROR_INTERNAL;
+    }
+    /* An empty text is still a text. */
+    entry.text = scratch->escaped.len == 0 ? STR("") : buf_str(&scratch->escaped);
+    error = entry_add(store, account_id, &entry);
+    if (error == OK) {
+        error = store_conversation_set(store, account_id, &conversation);
+    }
+    return error;
+}
+
+/* A time that cannot be read is taken from the message before it, in order of id, so that both
+ * logs get the same. */
+static enum error time_find(struct store *store, const struct query *row, int64_t *out_wall_ms)
+{
+    int64_t id = query_int(row, 0);
+    struct query before;
+
+    /* Warned of once a log. */
+    if (adopt_time(query_text(row, 3), "messages", id, out_wall_ms)) {
+        return OK;
+    }
+    before = query_read(store, TIME_BEFORE);
+    query_bind_int(&before, id);
+    while (query_step(&before)) {
+        if (adopt_time(query_text(&before, 0), NULL, 0, out_wall_ms)) {
+            break;
+        }
+    }
+    return query_end(&before);
+}

@@ -1,0 +1,261 @@
+/* batch.c - snapshots, batches and their units, and checkpoints.
+ *
+ *   idle -- snapshot_begin --> in snapshot -- snapshot_end --> idle
+ *   idle -- batch_begin --> in batch -- commit, rollback --> idle
+ *
+ * A disk that is full or broken may end the whole transaction inside any statement; the batch is
+ * then lost: every call fails with the same error until commit or rollback ends it.
+ *
+ * Checkpoints happen here only, on the writer: at rest when the WAL has grown by
+ * CHECKPOINT_AT_FRAMES; after a commit that leaves it above WAL_MAX_FRAMES, waiting for readers
+ * then, so that it starts over whatever they do. Their snapshots are short.
+ */
+#include "store/sqlite/batch.h"
+
+#include <sys/statvfs.h>
+
+#include "base/log.h"
+#include "base/require.h"
+#include "store/sqlite/connection.h"
+
+/* 4 MiB in pages of 4 KiB: a few milliseconds of copying. */
+#define CHECKPOINT_AT_FRAMES 1000
+/* 64 MiB. */
+#define WAL_MAX_FRAMES 16000
+/* How much more is written before another forced checkpoint, when a reader was in the way. */
+#define WAL_RETRY_FRAMES 1000
+
+static enum error transaction_run(struct store *store, const char *sql,
+                                  enum failure_moment moment);
+static void batch_over(struct store *store);
+static enum error checkpoint(struct store *store, int mode);
+static void checkpoint_if_overdue(struct store *store);
+
+/* ---- snapshots -------------------------------------------------------------------------------*/
+
+enum error store_snapshot_begin(struct store *store)
+{
+    enum error error;
+
+    REQUIRE(store->phase == STORE_IDLE);
+    error = transaction_run(store, "BEGIN", FAILURE_ANYWHERE);
+    if (error != OK) {
+        return error;
+    }
+    store->phase = STORE_IN_SNAPSHOT;
+    store->names_is_known = false;
+    /* BEGIN alone opens nothing; the first read does. */
+    error = names_refresh(store);
+    if (error != OK) {
+        store_snapshot_end(store);
+    }
+    return error;
+}
+
+void store_snapshot_end(struct store *store)
+{
+    REQUIRE(store->phase == STORE_IN_SNAPSHOT);
+    store_walk_end(store);
+    if (sqlite3_get_autocommit(store->database) == 0) {
+        /* Nothing was written, so this only gives the snapshot up. A failure is logged. */
+        (void)!transaction_run(store, "ROLLBACK", FAILURE_ANYWHERE);
+    }
+    store->phase = STORE_IDLE;
+    store->names_is_known = false;
+}
+
+/* ---- batches ---------------------------------------------------------------------------------*/
+
+enum error store_batch_begin(struct store *store)
+{
+    enum error error;
+
+    REQUIRE(store->access == STORE_READ_WRITE);
+    REQUIRE(store->phase == STORE_IDLE);
+    if (store->is_broken) {
+        return ERROR_OUTCOME_UNKNOWN;
+    }
+    error = transaction_run(store, "BEGIN IMMEDIATE", FAILURE_ANYWHERE);
+    if (error != OK) {
+        return error;
+    }
+    store->phase = STORE_IN_BATCH;
+    store->names_is_known = false;
+    return OK;
+}
+
+enum error store_batch_commit(struct store *store)
+{
+    enum error error;
+
+    REQUIRE(store->phase == STORE_IN_BATCH);
+    REQUIRE(!store->unit_is_open);
+    store_walk_end(store);
+    error = store->lost_error;
+    if (error == OK) {
+        error = counters_write(store);
+    }
+    if (error == OK) {
+        error = transaction_run(store, "COMMIT", FAILURE_IN_COMMIT);
+    }
+    if (error != OK) {
+        store_batch_rollback(store);
+        return error;
+    }
+    batch_over(store);
+    checkpoint_if_overdue(store);
+    return OK;
+}
+
+void store_batch_rollback(struct store *store)
+{
+    REQUIRE(store->phase == STORE_IN_BATCH);
+    store_walk_end(store);
+    store->lost_error = OK;
+    if (sqlite3_get_autocommit(store->database) == 0) {
+        /* When even this fails the transaction is still open, and the next BEGIN will say so. */
+        (void)!transaction_run(store, "ROLLBACK", FAILURE_ANYWHERE);
+    }
+    counters_forget(store);
+    name_cache_clear(store);
+    batch_over(store);
+}
+
+static void batch_over(struct store *store)
+{
+    store->phase = STORE_IDLE;
+    store->lost_error = OK;
+    store->unit_is_open = false;
+    store->savepoint_is_open = false;
+    store->names_is_known = false;
+}
+
+bool store_batch_is_lost(const struct store *store)
+{
+    return store->phase == STORE_IN_BATCH && store->lost_error != OK;
+}
+
+static enum error transaction_run(struct store *store, const char *sql,
+                                  enum failure_moment moment)
+{
+    struct query query = query_read(store, sql);
+    int code;
+
+    if (query.error != OK) {
+        return query.error;
+    }
+    code = sqlite3_step(query.statement);
+    if (code != SQLITE_DONE) {
+        query.error = store_note_failure(store, code, moment, sql);
+    }
+    return query_end(&query);
+}
+
+/* ---- units -----------------------------------------------------------------------------------*/
+
+void store_unit_begin(struct store *store)
+{
+    REQUIRE(store->phase == STORE_IN_BATCH);
+    REQUIRE(!store->unit_is_open);
+    store->unit_is_open = true;
+    store->savepoint_is_open = false;
+}
+
+enum error store_unit_keep(struct store *store)
+{
+    enum error error = store->lost_error;
+
+    REQUIRE(store->unit_is_open);
+    if (error == OK && store->savepoint_is_open) {
+        error = transaction_run(store, "RELEASE unit", FAILURE_ANYWHERE);
+    }
+    store->unit_is_open = false;
+    store->savepoint_is_open = false;
+    return error;
+}
+
+enum error store_unit_undo(struct store *store)
+{
+    enum error error = store->lost_error;
+
+    REQUIRE(store->unit_is_open);
+    if (error == OK && store->savepoint_is_open) {
+        store_walk_end(store);
+        error = transaction_run(store, "ROLLBACK TO unit", FAILURE_ANYWHERE);
+        if (error == OK) {
+            error = transaction_run(store, "RELEASE unit", FAILURE_ANYWHERE);
+        }
+        if (error != OK && store->lost_error == OK) {
+            /* What the unit wrote is still there: the batch must not be committed. */
+            store->lost_error = error;
+        }
+        store->names_is_known = false;
+        name_cache_clear(store);
+    }
+    store->unit_is_open = false;
+    store->savepoint_is_open = false;
+    return error;
+}
+
+/* ---- rest ------------------------------------------------------------------------------------*/
+
+enum error store_rest(struct store *store, bool *out_more)
+{
+    enum error error = OK;
+
+    REQUIRE(store->phase == STORE_IDLE);
+    if (store->is_broken) {
+        return ERROR_OUTCOME_UNKNOWN;
+    }
+    if (store->wal_frames - store->wal_frames_copied >= CHECKPOINT_AT_FRAMES) {
+        error = checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
+    }
+    if (error != OK) {
+        return error;
+    }
+    *out_more = false;
+    return OK;
+}
+
+static void checkpoint_if_overdue(struct store *store)
+{
+    if (store->wal_frames < WAL_MAX_FRAMES ||
+        store->wal_frames - store->wal_frames_tried_at < WAL_RETRY_FRAMES) {
+        return;
+    }
+    store->wal_frames_tried_at = store->wal_frames;
+    /* The batch is committed whatever comes of this; a broken disk is told by the next batch. */
+    if (checkpoint(store, SQLITE_CHECKPOINT_TRUNCATE) == OK && store->wal_frames == 0) {
+        store->wal_frames_tried_at = 0;
+    }
+}
+
+static enum error checkpoint(struct store *store, int mode)
+{
+    int frames = 0;
+    int copied = 0;
+    int code = sqlite3_wal_checkpoint_v2(store->database, NULL, mode, &frames, &copied);
+
+    if (code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY) {
+        return store_note_failure(store, code, FAILURE_IN_CHECKPOINT, "checkpoint");
+    }
+    if (frames >= 0 && copied >= 0) {
+        store->wal_frames = frames;
+        store->wal_frames_copied = copied;
+    }
+    if (code != SQLITE_OK) {
+        log_event(LOG_WARN, "checkpoint_blocked", LOG_INT("wal_frames", store->wal_frames),
+                  LOG_END);
+    }
+    return OK;
+}
+
+bool store_disk_is_low(const struct store *store)
+{
+    struct statvfs disk;
+
+    if (store->home->is_in_memory || statvfs(store->home->path, &disk) != 0) {
+        return false;
+    }
+    return (uint64_t)disk.f_bavail * disk.f_frsize < store->home->settings.disk_floor_bytes;
+}

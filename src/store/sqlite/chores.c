@@ -1,0 +1,110 @@
+/* chores.c - long work left for later, and the removal of what a deleted account left. */
+#include "store/sqlite/connection.h"
+
+static const char CHORE_ADD[] = "INSERT INTO chore(id, kind, account_id, cursor, text,"
+                                " created_at_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6)";
+static const char CHORE_FIND[] = "SELECT id, kind, account_id, cursor, text, created_at_ms"
+                                 " FROM chore ORDER BY id LIMIT 1";
+static const char CHORE_SET_CURSOR[] = "UPDATE chore SET cursor = ?2 WHERE id = ?1";
+static const char CHORE_DELETE[] = "DELETE FROM chore WHERE id = ?1";
+
+/* The log goes from its beginning, so that its head stays what it was until nothing is left. */
+static const char *const remains[] = {
+    "DELETE FROM log WHERE account_id = ?1 AND seq IN"
+    " (SELECT seq FROM log WHERE account_id = ?1 ORDER BY seq LIMIT ?2)",
+    "DELETE FROM conversation WHERE account_id = ?1 AND other_id IN"
+    " (SELECT other_id FROM conversation WHERE account_id = ?1 ORDER BY other_id LIMIT ?2)",
+    "DELETE FROM sent_key WHERE account_id = ?1 AND key IN"
+    " (SELECT key FROM sent_key WHERE account_id = ?1 ORDER BY key LIMIT ?2)",
+    "DELETE FROM one_time_prekey WHERE account_id = ?1 AND position IN"
+    " (SELECT position FROM one_time_prekey WHERE account_id = ?1 ORDER BY position LIMIT ?2)",
+    "DELETE FROM claimed_prekey WHERE account_id = ?1 AND digest IN"
+    " (SELECT digest FROM claimed_prekey WHERE account_id = ?1 ORDER BY digest LIMIT ?2)",
+    "DELETE FROM key_bundle WHERE account_id = ?1 AND ?2 > 0",
+    "DELETE FROM session WHERE account_id = ?1 AND id IN"
+    " (SELECT id FROM session WHERE account_id = ?1 ORDER BY id LIMIT ?2)",
+};
+
+enum error store_chore_add(struct store *store, const struct chore *chore)
+{
+    struct query query;
+    int64_t id = 0;
+    enum error error = counter_take(store, COUNTER_CHORE, &id);
+
+    if (error != OK) {
+        return error;
+    }
+    query = query_write(store, CHORE_ADD);
+    query_bind_int(&query, id);
+    query_bind_int(&query, chore->kind);
+    query_bind_int(&query, chore->account_id);
+    query_bind_int(&query, chore->cursor);
+    query_bind_text(&query, chore->text);
+    query_bind_int(&query, chore->created_at_ms);
+    return query_run(&query);
+}
+
+enum error store_chore_find(struct store *store, struct arena *arena, bool *out_found,
+                            struct chore *out_chore)
+{
+    struct query query = query_read(store, CHORE_FIND);
+    struct chore chore = {0};
+    bool found = query_step(&query);
+    enum error error;
+
+    if (found) {
+        chore.id = query_int(&query, 0);
+        chore.kind = (enum chore_kind)query_int(&query, 1);
+        chore.account_id = query_int(&query, 2);
+        chore.cursor = query_int(&query, 3);
+        chore.text = query_text_copy(&query, 4, arena);
+        chore.created_at_ms = query_int(&query, 5);
+    }
+    error = query_end(&query);
+    if (error != OK) {
+        return error;
+    }
+    *out_found = found;
+    if (found) {
+        *out_chore = chore;
+    }
+    return OK;
+}
+
+enum error store_chore_set_cursor(struct store *store, int64_t chore_id, int64_t cursor)
+{
+    struct query query = query_write(store, CHORE_SET_CURSOR);
+
+    query_bind_int(&query, chore_id);
+    query_bind_int(&query, cursor);
+    return query_run(&query);
+}
+
+enum error store_chore_delete(struct store *store, int64_t chore_id)
+{
+    struct query query = query_write(store, CHORE_DELETE);
+
+    query_bind_int(&query, chore_id);
+    return query_run(&query);
+}
+
+enum error store_remains_delete(struct store *store, int64_t account_id, size_t max,
+                                size_t *out_removed)
+{
+    size_t removed = 0;
+
+    for (size_t i = 0; i < sizeof remains / sizeof remains[0] && removed < max; i++) {
+        struct query query = query_write(store, remains[i]);
+        enum error error;
+
+        query_bind_int(&query, account_id);
+        query_bind_int(&query, (int64_t)(max - removed));
+        error = query_run(&query);
+        if (error != OK) {
+            return error;
+        }
+        removed += (size_t)sqlite3_changes(store->database);
+    }
+    *out_removed = removed;
+    return OK;
+}

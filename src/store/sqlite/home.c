@@ -1,0 +1,329 @@
+/* home.c - opening the database of a process.
+ *
+ * 1. The path is resolved, so that two names of one file meet at one lock.
+ * 2. FILE.lock is locked by flock. Never the database file itself: SQLite's own locks there are
+ *    POSIX locks, and closing any descriptor of the file would drop them.
+ * 3. A file that is missing is made, 0600; SQLite gives its WAL the same mode.
+ * 4. What the file holds decides: nothing or ours → migrate; the Rust server's → adopt, migrate;
+ *    anything else is refused untouched.
+ * 5. WAL mode, and the connection is closed: stores have their own.
+ */
+#include "store/sqlite/home.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/require.h"
+#include "store/sqlite/adopt.h"
+#include "store/sqlite/connection.h"
+#include "store/sqlite/meta.h"
+#include "store/sqlite/migrate.h"
+
+/* Room for ".rust-copy-9-journal" behind the path. */
+#define SUFFIX_MAX_BYTES 32
+
+enum home_content { CONTENT_NOTHING, CONTENT_OURS, CONTENT_RUST, CONTENT_FOREIGN };
+
+static enum error home_open_file(struct store_home *home);
+static enum error path_resolve(const char *path, char out_path[PATH_MAX]);
+static enum error lock_take(const char *path, int *out_fd);
+static enum error lock_open(const char *lock_path, int *out_fd);
+static enum error file_prepare(const char *path);
+static enum error file_make(const char *path);
+static enum error database_prepare(const char *path);
+static enum error content_find(sqlite3 *database, enum home_content *out_content);
+static enum error wal_switch_on(sqlite3 *database);
+static enum error refused(const char *path, const char *reason);
+
+enum error store_home_open(const struct store_settings *settings, struct store_home **out_home,
+                           bool *out_in_memory)
+{
+    struct store_home *home = calloc(1, sizeof *home);
+    enum error error = OK;
+
+    REQUIRE(home != NULL);
+    connection_prepare_process();
+    home->settings = *settings;
+    home->lock_fd = -1;
+    home->is_in_memory = strcmp(settings->path, ":memory:") == 0;
+    if (home->is_in_memory) {
+        (void)snprintf(home->path, sizeof home->path, "%s", settings->path);
+    } else {
+        error = home_open_file(home);
+    }
+    if (error != OK) {
+        store_home_close(home);
+        return error;
+    }
+    home->settings.path = home->path;
+    *out_home = home;
+    *out_in_memory = home->is_in_memory;
+    return OK;
+}
+
+void store_home_close(struct store_home *home)
+{
+    if (home == NULL) {
+        return;
+    }
+    if (home->lock_fd >= 0) {
+        /* The file stays: removing it would let two processes lock two files of one name. */
+        (void)close(home->lock_fd);
+    }
+    free(home);
+}
+
+static enum error home_open_file(struct store_home *home)
+{
+    enum error error = path_resolve(home->settings.path, home->path);
+
+    if (error == OK) {
+        error = lock_take(home->path, &home->lock_fd);
+    }
+    if (error == OK) {
+        error = file_prepare(home->path);
+    }
+    if (error == OK) {
+        error = database_prepare(home->path);
+    }
+    if (error == OK) {
+        adopt_warn_of_copies(home->path);
+    }
+    return error;
+}
+
+/* ---- the path --------------------------------------------------------------------------------*/
+
+static enum error path_resolve(const char *path, char out_path[PATH_MAX])
+{
+    char copy_for_folder[PATH_MAX];
+    char copy_for_name[PATH_MAX];
+    char folder[PATH_MAX];
+    const char *name;
+    int len;
+
+    if (strlen(path) + SUFFIX_MAX_BYTES >= PATH_MAX) {
+        return refused(path, "the path is too long");
+    }
+    if (realpath(path, out_path) == NULL) {
+        if (errno != ENOENT) {
+            return refused(path, strerror(errno));
+        }
+        (void)snprintf(copy_for_folder, sizeof copy_for_folder, "%s", path);
+        (void)snprintf(copy_for_name, sizeof copy_for_name, "%s", path);
+        name = basename(copy_for_name);
+        if (realpath(dirname(copy_for_folder), folder) == NULL) {
+            return refused(path, "its directory is missing or closed to us");
+        }
+        len = snprintf(out_path, PATH_MAX, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder, name);
+        if (len < 0 || len >= PATH_MAX) {
+            return refused(path, "the path is too long");
+        }
+    }
+    if (strlen(out_path) + SUFFIX_MAX_BYTES >= PATH_MAX) {
+        return refused(path, "the path is too long");
+    }
+    return OK;
+}
+
+static enum error refused(const char *path, const char *reason)
+{
+    log_event(LOG_ERROR, "database_refused", LOG_TEXT("file", path), LOG_TEXT("reason", reason),
+              LOG_END);
+    return ERROR_INTERNAL;
+}
+
+/* ---- the lock --------------------------------------------------------------------------------*/
+
+static enum error lock_take(const char *path, int *out_fd)
+{
+    char lock_path[PATH_MAX];
+    struct stat opened;
+    struct stat named;
+    int fd = -1;
+    enum error error;
+
+    (void)snprintf(lock_path, sizeof lock_path, "%.*s.lock", PATH_MAX - SUFFIX_MAX_BYTES, path);
+    /* Again when somebody removed or replaced the file between opening and locking it. */
+    for (;;) {
+        error = lock_open(lock_path, &fd);
+        if (error != OK) {
+            return error;
+        }
+        if (fstat(fd, &opened) == 0 && stat(lock_path, &named) == 0 &&
+            opened.st_ino == named.st_ino && opened.st_dev == named.st_dev) {
+            *out_fd = fd;
+            return OK;
+        }
+        (void)close(fd);
+    }
+}
+
+static enum error lock_open(const char *lock_path, int *out_fd)
+{
+    int fd = open(lock_path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int code;
+
+    if (fd < 0) {
+        return refused(lock_path, strerror(errno));
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        code = errno;
+        (void)close(fd);
+        return refused(lock_path, code == EWOULDBLOCK
+                                      ? "another process has this database open"
+                                      : strerror(code));
+    }
+    *out_fd = fd;
+    return OK;
+}
+
+/* ---- the file --------------------------------------------------------------------------------*/
+
+static enum error file_prepare(const char *path)
+{
+    struct stat found;
+    char mode[8];
+
+    if (stat(path, &found) != 0) {
+        return errno == ENOENT ? file_make(path) : refused(path, strerror(errno));
+    }
+    if (!S_ISREG(found.st_mode)) {
+        return refused(path, "it is not a regular file");
+    }
+    if (found.st_nlink > 1) {
+        return refused(path, "it has a second name (hard link), whose WAL would be another one");
+    }
+    if (access(path, R_OK | W_OK) != 0) {
+        return refused(path, strerror(errno));
+    }
+    if ((found.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+        (void)snprintf(mode, sizeof mode, "%04o", (unsigned)(found.st_mode & 07777));
+        log_event(LOG_WARN, "database_open_to_others", LOG_TEXT("file", path),
+                  LOG_TEXT("mode", mode), LOG_TEXT("advice", "chmod 600"), LOG_END);
+    }
+    return OK;
+}
+
+static enum error file_make(const char *path)
+{
+    static const char *const companions[] = {"-wal", "-journal"};
+    int fd;
+
+    for (size_t i = 0; i < sizeof companions / sizeof companions[0]; i++) {
+        char companion[PATH_MAX];
+
+        (void)snprintf(companion, sizeof companion, "%.*s%s", PATH_MAX - SUFFIX_MAX_BYTES, path,
+                       companions[i]);
+        if (access(companion, F_OK) == 0) {
+            /* SQLite would delete it, and with it the last transactions of the missing file. */
+            return refused(companion, "the database it belongs to is missing");
+        }
+    }
+    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return refused(path, strerror(errno));
+    }
+    (void)close(fd);
+    return OK;
+}
+
+/* ---- the database ----------------------------------------------------------------------------*/
+
+static enum error database_prepare(const char *path)
+{
+    enum home_content content = CONTENT_NOTHING;
+    sqlite3 *database = NULL;
+    enum error error = connection_open(path, SQLITE_OPEN_READWRITE, &database);
+
+    if (error == OK) {
+        error = content_find(database, &content);
+    }
+    if (error == OK && content == CONTENT_FOREIGN) {
+        error = refused(path, "it is neither a MigChat database nor empty");
+    }
+    if (error == OK && content == CONTENT_RUST) {
+        error = adopt_run(database, path);
+    }
+    if (error == OK) {
+        error = migrate_run(database, path);
+    }
+    if (error == OK) {
+        error = meta_fill(database);
+    }
+    if (error == OK) {
+        error = wal_switch_on(database);
+    }
+    if (database != NULL) {
+        REQUIRE(sqlite3_close(database) == SQLITE_OK);
+    }
+    if (error != OK) {
+        log_event(LOG_ERROR, "database_not_opened", LOG_TEXT("file", path), LOG_END);
+    }
+    return error;
+}
+
+static enum error content_find(sqlite3 *database, enum home_content *out_content)
+{
+    int64_t objects = 0;
+    int64_t version = 0;
+    int64_t our_tables = 0;
+    bool is_rust = false;
+    enum error error =
+        connection_int(database, "SELECT count(*) FROM sqlite_master", &objects);
+
+    if (error == OK) {
+        error = connection_int(database, "PRAGMA user_version", &version);
+    }
+    if (error == OK) {
+        error = connection_int(database,
+                               "SELECT count(*) FROM sqlite_master WHERE type = 'table'"
+                               " AND name IN ('meta', 'account', 'log')",
+                               &our_tables);
+    }
+    if (error == OK) {
+        error = adopt_recognise(database, &is_rust);
+    }
+    if (error != OK) {
+        return error;
+    }
+    if (objects == 0 && version == 0) {
+        *out_content = CONTENT_NOTHING;
+    } else if (our_tables == 3 && version > 0) {
+        *out_content = CONTENT_OURS;
+    } else if (is_rust && version == 0 && our_tables == 0) {
+        *out_content = CONTENT_RUST;
+    } else {
+        *out_content = CONTENT_FOREIGN;
+    }
+    return OK;
+}
+
+static enum error wal_switch_on(sqlite3 *database)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(database, "PRAGMA journal_mode=WAL", -1, &statement, NULL);
+    enum error error = OK;
+
+    if (code == SQLITE_OK) {
+        code = sqlite3_step(statement);
+    }
+    if (code != SQLITE_ROW) {
+        error = failure_translate(database, code, FAILURE_ANYWHERE, "journal_mode=WAL");
+    } else if (strcmp((const char *)sqlite3_column_text(statement, 0), "wal") != 0) {
+        log_event(LOG_ERROR, "wal_not_possible",
+                  LOG_TEXT("reason", "this file system cannot hold a database in WAL mode"),
+                  LOG_END);
+        error = ERROR_INTERNAL;
+    }
+    (void)sqlite3_finalize(statement);
+    return error;
+}

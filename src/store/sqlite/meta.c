@@ -1,0 +1,183 @@
+/* meta.c - the epoch and the first values, written when a database is made or adopted; then the
+ * counters, kept in the writer's memory while a batch is open; and the number of renames.
+ *
+ * A counter is read once and from then on counted in memory. Its row is written once a batch, in
+ * the same transaction as what the numbers were given to, so a number of committed work is never
+ * given again, and one of lost work was never answered to anybody.
+ */
+#include "store/sqlite/meta.h"
+
+#include <string.h>
+
+#include "base/random.h"
+#include "base/require.h"
+#include "store/sqlite/batch.h"
+#include "store/sqlite/connection.h"
+
+static const char META_ADD[] = "INSERT OR IGNORE INTO meta(key, value) VALUES('epoch', ?1)";
+static const char META_ADD_NUMBERS[] =
+    "INSERT OR IGNORE INTO meta(key, value) VALUES ('names', '0'), ('next_account_id', '1'),"
+    " ('next_session_id', '1'), ('next_message_id', '1'), ('next_chore_id', '1')";
+static const char EPOCH_FIND[] = "SELECT value FROM meta WHERE key = 'epoch'";
+static const char NUMBER_FIND[] = "SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?1";
+static const char NUMBER_SET[] = "UPDATE meta SET value = CAST(?2 AS TEXT) WHERE key = ?1";
+static const char NAMES_COUNT[] =
+    "UPDATE meta SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT) WHERE key = 'names'";
+
+static struct str counter_key(enum counter_name name);
+static enum error number_find(struct store *store, struct str key, int64_t *out_value);
+
+enum error meta_fill(sqlite3 *database)
+{
+    char epoch[EPOCH_LEN + 1];
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(database, META_ADD, -1, &statement, NULL);
+
+    random_alphanumeric(epoch, EPOCH_LEN);
+    if (code == SQLITE_OK) {
+        code = sqlite3_bind_text(statement, 1, epoch, (int)EPOCH_LEN, SQLITE_STATIC);
+    }
+    if (code == SQLITE_OK) {
+        code = sqlite3_step(statement);
+    }
+    if (code != SQLITE_DONE) {
+        enum error error = failure_translate(database, code, FAILURE_ANYWHERE, META_ADD);
+
+        (void)sqlite3_finalize(statement);
+        return error;
+    }
+    (void)sqlite3_finalize(statement);
+    return connection_exec(database, META_ADD_NUMBERS);
+}
+
+enum error meta_epoch_find(sqlite3 *database, char out_epoch[EPOCH_LEN + 1])
+{
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(database, EPOCH_FIND, -1, &statement, NULL);
+    enum error error = OK;
+
+    if (code == SQLITE_OK) {
+        code = sqlite3_step(statement);
+    }
+    if (code == SQLITE_ROW && sqlite3_column_bytes(statement, 0) == (int)EPOCH_LEN) {
+        memcpy(out_epoch, sqlite3_column_text(statement, 0), EPOCH_LEN);
+        out_epoch[EPOCH_LEN] = '\0';
+    } else {
+        error = failure_translate(database, code, FAILURE_ANYWHERE, EPOCH_FIND);
+    }
+    (void)sqlite3_finalize(statement);
+    return error;
+}
+
+/* ---- counters --------------------------------------------------------------------------------*/
+
+enum error counter_take(struct store *store, enum counter_name name, int64_t *out_id)
+{
+    struct counter *counter = &store->counters[name];
+
+    REQUIRE(store->phase == STORE_IN_BATCH);
+    if (store->lost_error != OK) {
+        return store->lost_error;
+    }
+    if (!counter->is_known) {
+        enum error error = number_find(store, counter_key(name), &counter->next);
+
+        if (error != OK) {
+            return error;
+        }
+        counter->is_known = true;
+    }
+    counter->is_dirty = true;
+    *out_id = counter->next++;
+    return OK;
+}
+
+enum error counters_write(struct store *store)
+{
+    for (size_t i = 0; i < COUNTER_COUNT; i++) {
+        struct counter *counter = &store->counters[i];
+        struct query query;
+        enum error error;
+
+        if (!counter->is_dirty) {
+            continue;
+        }
+        query = query_write(store, NUMBER_SET);
+        query_bind_text(&query, counter_key((enum counter_name)i));
+        query_bind_int(&query, counter->next);
+        error = query_run(&query);
+        if (error != OK) {
+            return error;
+        }
+        counter->is_dirty = false;
+    }
+    return OK;
+}
+
+void counters_forget(struct store *store)
+{
+    memset(store->counters, 0, sizeof store->counters);
+}
+
+static struct str counter_key(enum counter_name name)
+{
+    static const char *const keys[COUNTER_COUNT] = {
+        [COUNTER_ACCOUNT] = "next_account_id",
+        [COUNTER_SESSION] = "next_session_id",
+        [COUNTER_MESSAGE] = "next_message_id",
+        [COUNTER_CHORE] = "next_chore_id",
+    };
+
+    return str_from(keys[name]);
+}
+
+static enum error number_find(struct store *store, struct str key, int64_t *out_value)
+{
+    struct query query = query_read(store, NUMBER_FIND);
+    int64_t value = 0;
+    enum error error;
+
+    query_bind_text(&query, key);
+    if (query_step(&query)) {
+        value = query_int(&query, 0);
+    }
+    error = query_end(&query);
+    if (error != OK) {
+        return error;
+    }
+    *out_value = value;
+    return OK;
+}
+
+enum error store_message_id_take(struct store *store, int64_t *out_id)
+{
+    return counter_take(store, COUNTER_MESSAGE, out_id);
+}
+
+/* ---- renames ---------------------------------------------------------------------------------*/
+
+enum error names_refresh(struct store *store)
+{
+    if (store->names_is_known && store->phase != STORE_IDLE) {
+        return OK;
+    }
+    enum error error = number_find(store, STR("names"), &store->names);
+
+    if (error != OK) {
+        return error;
+    }
+    store->names_is_known = true;
+    if (store->name_cache.names != store->names) {
+        name_cache_clear(store);
+        store->name_cache.names = store->names;
+    }
+    return OK;
+}
+
+enum error store_names_count(struct store *store)
+{
+    struct query query = query_write(store, NAMES_COUNT);
+
+    store->names_is_known = false;
+    return query_run(&query);
+}

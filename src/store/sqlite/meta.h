@@ -1,0 +1,17 @@
+/* meta.h - the rows of table meta that every database has.
+ *
+ * Uses:    sqlite3, store/store.h. Used by: store/sqlite only. Thread: the connection's.
+ */
+#ifndef MIGCHAT_STORE_SQLITE_META_H
+#define MIGCHAT_STORE_SQLITE_META_H
+
+#include <sqlite3.h>
+
+#include "base/error.h"
+#include "store/store.h"
+
+/* Adds the rows that are missing: a new epoch, counters at 1, no renames. */
+MUST_CHECK enum error meta_fill(sqlite3 *database);
+MUST_CHECK enum error meta_epoch_find(sqlite3 *database, char out_epoch[EPOCH_LEN + 1]);
+
+#endif

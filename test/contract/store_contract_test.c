@@ -1,0 +1,511 @@
+/* store_contract_test.c - what every store promises about the rows it keeps: accounts, names,
+ * sessions, conversations, sent keys, keys, chores. The log and batches are log_contract_test.c. */
+#include "contract.h"
+
+static struct str S(const char *text)
+{
+    return str_from(text);
+}
+
+static int64_t add_account(struct fixture *f, const char *name)
+{
+    int64_t id = 0;
+
+    assert_ok(store_account_add(f->store, S(name), S("$2b$hash"), 1000, &id));
+    return id;
+}
+
+static void set_name(struct fixture *f, const char *name, const char *folded, int64_t account_id,
+                     enum name_state state, int64_t held_until_ms)
+{
+    struct name_row row = {S(name), S(folded), account_id, state, held_until_ms};
+
+    assert_ok(store_name_set(f->store, &row));
+}
+
+/* ---- accounts --------------------------------------------------------------------------------*/
+
+static void an_account_is_found_as_it_was_added(void **state)
+{
+    struct fixture *f = *state;
+    struct account account = {0};
+    bool found = false;
+    int64_t first;
+    int64_t second;
+
+    assert_ok(store_batch_begin(f->store));
+    first = add_account(f, "ann");
+    second = add_account(f, "Björn");
+    assert_int_equal(first, 1);
+    assert_int_equal(second, 2);
+    fixture_commit_and_reopen(f);
+    assert_ok(store_account_find(f->store, second, &f->arena, &found, &account));
+    assert_true(found);
+    assert_int_equal(account.id, second);
+    assert_str(account.name, "Björn");
+    assert_str(account.password_hash, "$2b$hash");
+    assert_int_equal(account.created_at_ms, 1000);
+    assert_false(account.is_deleted);
+    assert_ok(store_account_find(f->store, 3, &f->arena, &found, &account));
+    assert_false(found);
+    assert_int_equal(add_account(f, "carl"), 3);
+    store_batch_rollback(f->store);
+}
+
+static void an_account_changes_and_is_deleted(void **state)
+{
+    struct fixture *f = *state;
+    struct account account = {0};
+    struct str name = {NULL, 0};
+    bool found = false;
+    int64_t id;
+
+    assert_ok(store_batch_begin(f->store));
+    id = add_account(f, "ann");
+    assert_ok(store_account_name_find(f->store, id, &f->arena, &found, &name));
+    assert_str(name, "ann");
+    assert_ok(store_account_set_name(f->store, id, S("anna")));
+    assert_ok(store_account_set_password(f->store, id, S("other")));
+    assert_ok(store_account_name_find(f->store, id, &f->arena, &found, &name));
+    assert_str(name, "anna");
+    assert_ok(store_account_find(f->store, id, &f->arena, &found, &account));
+    assert_str(account.name, "anna");
+    assert_str(account.password_hash, "other");
+    assert_ok(store_account_set_deleted(f->store, id, S("deleted-1"), 2000));
+    assert_ok(store_account_find(f->store, id, &f->arena, &found, &account));
+    assert_true(found);
+    assert_true(account.is_deleted);
+    assert_int_equal(account.password_hash.len, 0);
+    assert_str(account.name, "deleted-1");
+    assert_ok(store_account_name_find(f->store, id, &f->arena, &found, &name));
+    assert_true(found);
+    assert_str(name, "deleted-1");
+    assert_ok(store_account_name_find(f->store, 99, &f->arena, &found, &name));
+    assert_false(found);
+    assert_ok(store_account_set_name(f->store, 99, S("nobody")));
+    assert_ok(store_batch_commit(f->store));
+}
+
+static void a_long_name_is_shown_whole(void **state)
+{
+    struct fixture *f = *state;
+    char text[700];
+    struct str name = {NULL, 0};
+    bool found = false;
+    int64_t id;
+
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    assert_ok(store_batch_begin(f->store));
+    id = add_account(f, text);
+    for (int i = 0; i < 2; i++) {
+        assert_ok(store_account_name_find(f->store, id, &f->arena, &found, &name));
+        assert_str(name, text);
+    }
+    assert_ok(store_batch_commit(f->store));
+}
+
+static void renames_are_counted_in_the_moment(void **state)
+{
+    struct fixture *f = *state;
+    struct store_moment before = {0};
+    struct store_moment after = {0};
+
+    assert_ok(store_batch_begin(f->store));
+    assert_ok(store_moment_find(f->store, 1, &before));
+    assert_int_equal(strlen(before.epoch), EPOCH_LEN);
+    assert_int_equal(before.head_seq, 0);
+    assert_int_equal(before.names, 0);
+    assert_ok(store_names_count(f->store));
+    assert_ok(store_names_count(f->store));
+    assert_ok(store_moment_find(f->store, 1, &after));
+    assert_int_equal(after.names, 2);
+    fixture_commit_and_reopen(f);
+    assert_ok(store_moment_find(f->store, 1, &after));
+    assert_int_equal(after.names, 2);
+    assert_string_equal(after.epoch, before.epoch);
+    store_batch_rollback(f->store);
+}
+
+/* ---- names -----------------------------------------------------------------------------------*/
+
+static void names_are_listed_by_folded_form_and_by_account(void **state)
+{
+    struct fixture *f = *state;
+    struct name_row *rows = NULL;
+    size_t count = 99;
+
+    assert_ok(store_batch_begin(f->store));
+    set_name(f, "bob", "bob", 1, NAME_CURRENT, 0);
+    set_name(f, "BOB", "bob", 2, NAME_CURRENT, 0);
+    set_name(f, "Bo", "bo", 1, NAME_HELD, 5000);
+    fixture_commit_and_reopen(f);
+    assert_ok(store_name_list(f->store, S("bob"), &f->arena, &rows, &count));
+    assert_int_equal(count, 2);
+    assert_str(rows[0].name, "BOB");
+    assert_int_equal(rows[0].account_id, 2);
+    assert_str(rows[1].name, "bob");
+    assert_str(rows[1].folded, "bob");
+    assert_int_equal(rows[1].state, NAME_CURRENT);
+    assert_ok(store_name_list_of(f->store, 1, &f->arena, &rows, &count));
+    assert_int_equal(count, 2);
+    assert_ok(store_name_list(f->store, S("bo"), &f->arena, &rows, &count));
+    assert_int_equal(count, 1);
+    assert_int_equal(rows[0].state, NAME_HELD);
+    assert_int_equal(rows[0].held_until_ms, 5000);
+    assert_ok(store_name_list(f->store, S("BOB"), &f->arena, &rows, &count));
+    assert_int_equal(count, 0);
+    assert_ok(store_name_list_of(f->store, 3, &f->arena, &rows, &count));
+    assert_int_equal(count, 0);
+    store_batch_rollback(f->store);
+}
+
+static void a_name_set_again_replaces_its_row_and_is_deleted_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct name_row *rows = NULL;
+    size_t count = 99;
+
+    assert_ok(store_batch_begin(f->store));
+    set_name(f, "Bob", "bob", 1, NAME_HELD, 5000);
+    set_name(f, "bob", "bob", 3, NAME_CURRENT, 0);
+    set_name(f, "Bob", "bob", 2, NAME_CURRENT, 0);
+    assert_ok(store_name_list(f->store, S("bob"), &f->arena, &rows, &count));
+    assert_int_equal(count, 2);
+    assert_int_equal(rows[0].account_id, 2);
+    assert_int_equal(rows[0].state, NAME_CURRENT);
+    assert_ok(store_name_list_of(f->store, 1, &f->arena, &rows, &count));
+    assert_int_equal(count, 0);
+    assert_ok(store_name_delete(f->store, S("Bob")));
+    assert_ok(store_name_delete(f->store, S("nobody")));
+    assert_ok(store_name_list(f->store, S("bob"), &f->arena, &rows, &count));
+    assert_int_equal(count, 1);
+    assert_int_equal(rows[0].account_id, 3);
+    assert_ok(store_batch_commit(f->store));
+}
+
+/* ---- sessions --------------------------------------------------------------------------------*/
+
+static void a_session_is_found_by_its_token_only(void **state)
+{
+    struct fixture *f = *state;
+    struct sha256 first = digest_of("first");
+    struct sha256 second = digest_of("second");
+    struct sha256 wrong = digest_of("wrong");
+    struct session session = {0};
+    struct session *list = NULL;
+    size_t count = 0;
+    bool found = false;
+    int64_t first_id = 0;
+    int64_t second_id = 0;
+
+    assert_ok(store_batch_begin(f->store));
+    assert_ok(store_session_add(f->store, 7, &first, (struct str){NULL, 0}, 100, &first_id));
+    assert_ok(store_session_add(f->store, 7, &second, S("phone"), 200, &second_id));
+    assert_true(second_id > first_id);
+    fixture_commit_and_reopen(f);
+    assert_ok(store_session_find(f->store, &second, &found, &session));
+    assert_true(found);
+    assert_int_equal(session.id, second_id);
+    assert_int_equal(session.account_id, 7);
+    assert_int_equal(session.created_at_ms, 200);
+    assert_int_equal(session.last_used_at_ms, 200);
+    assert_ok(store_session_find(f->store, &wrong, &found, &session));
+    assert_false(found);
+    assert_ok(store_session_list(f->store, 7, &f->arena, &list, &count));
+    assert_int_equal(count, 2);
+    assert_int_equal(list[0].id, second_id);
+    assert_str(list[0].label, "phone");
+    assert_null(list[1].label.ptr);
+    assert_ok(store_session_list(f->store, 8, &f->arena, &list, &count));
+    assert_int_equal(count, 0);
+    store_batch_rollback(f->store);
+}
+
+static void a_session_is_used_and_ended_by_its_account_only(void **state)
+{
+    struct fixture *f = *state;
+    struct sha256 digest = digest_of("token");
+    struct session session = {0};
+    bool found = false;
+    int64_t id = 0;
+
+    assert_ok(store_batch_begin(f->store));
+    assert_ok(store_session_add(f->store, 7, &digest, S(""), 100, &id));
+    assert_ok(store_session_set_used(f->store, 7, id, 900));
+    assert_ok(store_session_set_used(f->store, 8, id, 950));
+    assert_ok(store_session_find(f->store, &digest, &found, &session));
+    assert_int_equal(session.last_used_at_ms, 900);
+    assert_ok(store_session_delete(f->store, 8, id, &found));
+    assert_false(found);
+    assert_ok(store_session_delete(f->store, 7, id, &found));
+    assert_true(found);
+    assert_ok(store_session_delete(f->store, 7, id, &found));
+    assert_false(found);
+    assert_ok(store_session_find(f->store, &digest, &found, &session));
+    assert_false(found);
+    assert_ok(store_batch_commit(f->store));
+}
+
+/* ---- conversations ---------------------------------------------------------------------------*/
+
+static void conversations_come_latest_first_and_contacts_in_order(void **state)
+{
+    struct fixture *f = *state;
+    static const struct conversation rows[] = {{5, 10, 3, 1}, {2, 30, 0, 0}, {9, 20, 4, 4}};
+    struct conversation changed = {5, 40, 6, 6};
+    struct conversation one = {0};
+    struct conversation *list = NULL;
+    int64_t *ids = NULL;
+    size_t count = 0;
+    bool found = false;
+
+    assert_ok(store_batch_begin(f->store));
+    for (size_t i = 0; i < 3; i++) {
+        assert_ok(store_conversation_set(f->store, 1, &rows[i]));
+    }
+    assert_ok(store_conversation_list(f->store, 1, &f->arena, &list, &count));
+    assert_int_equal(count, 3);
+    assert_int_equal(list[0].other_id, 2);
+    assert_int_equal(list[1].other_id, 9);
+    assert_int_equal(list[1].received, 4);
+    assert_int_equal(list[1].read, 4);
+    assert_int_equal(list[2].other_id, 5);
+    assert_ok(store_conversation_set(f->store, 1, &changed));
+    fixture_commit_and_reopen(f);
+    assert_ok(store_conversation_find(f->store, 1, 5, &found, &one));
+    assert_true(found);
+    assert_memory_equal(&one, &changed, sizeof one);
+    assert_ok(store_conversation_find(f->store, 5, 1, &found, &one));
+    assert_false(found);
+    assert_ok(store_conversation_list(f->store, 1, &f->arena, &list, &count));
+    assert_int_equal(list[0].other_id, 5);
+    assert_ok(store_contact_list(f->store, 1, 0, 2, &f->arena, &ids, &count));
+    assert_int_equal(count, 2);
+    assert_int_equal(ids[0], 2);
+    assert_int_equal(ids[1], 5);
+    assert_ok(store_contact_list(f->store, 1, 5, 2, &f->arena, &ids, &count));
+    assert_int_equal(count, 1);
+    assert_int_equal(ids[0], 9);
+    assert_ok(store_contact_list(f->store, 4, 0, 2, &f->arena, &ids, &count));
+    assert_int_equal(count, 0);
+    store_batch_rollback(f->store);
+}
+
+/* ---- sent keys -------------------------------------------------------------------------------*/
+
+static void a_sent_key_is_kept_for_its_sender(void **state)
+{
+    struct fixture *f = *state;
+    struct sent_key sent = {digest_of("to and text"), 77, 1234};
+    struct sent_key read = {0};
+    bool found = false;
+
+    assert_ok(store_batch_begin(f->store));
+    assert_ok(store_sent_key_add(f->store, 3, S("k-1"), &sent));
+    fixture_commit_and_reopen(f);
+    assert_ok(store_sent_key_find(f->store, 3, S("k-1"), &found, &read));
+    assert_true(found);
+    assert_int_equal(read.message_id, 77);
+    assert_int_equal(read.created_at_ms, 1234);
+    assert_memory_equal(read.digest.bytes, sent.digest.bytes, SHA256_LEN);
+    assert_ok(store_sent_key_find(f->store, 3, S("K-1"), &found, &read));
+    assert_false(found);
+    assert_ok(store_sent_key_find(f->store, 4, S("k-1"), &found, &read));
+    assert_false(found);
+    store_batch_rollback(f->store);
+}
+
+/* ---- keys ------------------------------------------------------------------------------------*/
+
+static void a_key_bundle_is_replaced_whole(void **state)
+{
+    struct fixture *f = *state;
+    struct key_bundle first = {S("i1"), S("s1"), S("g1")};
+    struct key_bundle second = {S("i2"), S("s2"), S("g2")};
+    struct key_bundle read = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
+    bool found = true;
+
+    assert_ok(store_batch_begin(f->store));
+    assert_ok(store_key_bundle_find(f->store, 1, &f->arena, &found, &read));
+    assert_false(found);
+    assert_ok(store_key_bundle_set(f->store, 1, &first, 10));
+    assert_ok(store_key_bundle_set(f->store, 1, &second, 20));
+    assert_ok(store_key_bundle_find(f->store, 1, &f->arena, &found, &read));
+    assert_true(found);
+    assert_str(read.identity_key, "i2");
+    assert_str(read.signed_prekey, "s2");
+    assert_str(read.signed_prekey_signature, "g2");
+    assert_ok(store_batch_commit(f->store));
+}
+
+static void a_claimed_prekey_never_comes_back(void **state)
+{
+    struct fixture *f = *state;
+    const struct str keys[] = {S("a"), S("b"), S("a"), S("c")};
+    const struct str again[] = {S("c"), S("a"), S("d")};
+    struct str key = {NULL, 0};
+    bool found = false;
+    int64_t count = 0;
+
+    assert_ok(store_batch_begin(f->store));
+    assert_ok(store_prekeys_replace(f->store, 1, keys, 4));
+    assert_ok(store_prekey_count(f->store, 1, &count));
+    assert_int_equal(count, 3);
+    assert_ok(store_prekey_take(f->store, 1, &f->arena, &found, &key));
+    assert_true(found);
+    assert_str(key, "a");
+    fixture_commit_and_reopen(f);
+    assert_ok(store_prekey_take(f->store, 1, &f->arena, &found, &key));
+    assert_str(key, "b");
+    assert_ok(store_prekeys_replace(f->store, 1, again, 3));
+    assert_ok(store_prekey_take(f->store, 1, &f->arena, &found, &key));
+    assert_str(key, "c");
+    assert_ok(store_prekey_take(f->store, 1, &f->arena, &found, &key));
+    assert_str(key, "d");
+    assert_ok(store_prekey_take(f->store, 1, &f->arena, &found, &key));
+    assert_false(found);
+    assert_ok(store_prekey_count(f->store, 1, &count));
+    assert_int_equal(count, 0);
+    /* Another account may well have the same key. */
+    assert_ok(store_prekeys_replace(f->store, 2, keys, 1));
+    assert_ok(store_prekey_count(f->store, 2, &count));
+    assert_int_equal(count, 1);
+    assert_ok(store_prekeys_replace(f->store, 2, NULL, 0));
+    assert_ok(store_prekey_count(f->store, 2, &count));
+    assert_int_equal(count, 0);
+    store_batch_rollback(f->store);
+}
+
+/* ---- chores ----------------------------------------------------------------------------------*/
+
+static void chores_are_found_oldest_first_and_keep_their_cursor(void **state)
+{
+    struct fixture *f = *state;
+    struct chore first = {.kind = CHORE_TELL_RENAMED,
+                          .account_id = 5,
+                          .text = S("[\"a\",\"b\"]"),
+                          .created_at_ms = 10};
+    struct chore second = {.kind = CHORE_DELETE_LOG, .account_id = 6, .created_at_ms = 5};
+    struct chore chore = {0};
+    bool found = true;
+    int64_t first_id;
+
+    assert_ok(store_batch_begin(f->store));
+    assert_ok(store_chore_find(f->store, &f->arena, &found, &chore));
+    assert_false(found);
+    assert_ok(store_chore_add(f->store, &first));
+    assert_ok(store_chore_add(f->store, &second));
+    assert_ok(store_chore_find(f->store, &f->arena, &found, &chore));
+    assert_true(found);
+    assert_int_equal(chore.kind, CHORE_TELL_RENAMED);
+    assert_int_equal(chore.account_id, 5);
+    assert_int_equal(chore.cursor, 0);
+    assert_str(chore.text, "[\"a\",\"b\"]");
+    first_id = chore.id;
+    assert_ok(store_chore_set_cursor(f->store, first_id, 42));
+    fixture_commit_and_reopen(f);
+    assert_ok(store_chore_find(f->store, &f->arena, &found, &chore));
+    assert_int_equal(chore.id, first_id);
+    assert_int_equal(chore.cursor, 42);
+    assert_ok(store_chore_delete(f->store, first_id));
+    assert_ok(store_chore_find(f->store, &f->arena, &found, &chore));
+    assert_int_equal(chore.kind, CHORE_DELETE_LOG);
+    assert_null(chore.text.ptr);
+    assert_true(chore.id > first_id);
+    assert_ok(store_chore_delete(f->store, chore.id));
+    assert_ok(store_chore_find(f->store, &f->arena, &found, &chore));
+    assert_false(found);
+    store_batch_rollback(f->store);
+}
+
+static void add_remains(struct fixture *f, int64_t account_id)
+{
+    const struct str keys[] = {S("p1"), S("p2"), S("p3")};
+    struct key_bundle bundle = {S("i"), S("s"), S("g")};
+    struct conversation conversation = {9, 4, 0, 0};
+    struct sent_key sent = {digest_of("x"), 1, 1};
+    char token[32];
+    struct sha256 digest;
+    struct str key = {NULL, 0};
+    bool found = false;
+    int64_t id = 0;
+
+    for (int64_t i = 0; i < 5; i++) {
+        struct entry entry = {.kind = ENTRY_MESSAGE_SENT, .other_id = 9, .text = S("t")};
+
+        assert_ok(store_entry_append(f->store, account_id, &entry, i, &id));
+    }
+    assert_ok(store_conversation_set(f->store, account_id, &conversation));
+    assert_ok(store_sent_key_add(f->store, account_id, S("key"), &sent));
+    assert_ok(store_prekeys_replace(f->store, account_id, keys, 3));
+    assert_ok(store_prekey_take(f->store, account_id, &f->arena, &found, &key));
+    assert_ok(store_key_bundle_set(f->store, account_id, &bundle, 1));
+    (void)snprintf(token, sizeof token, "token %d", (int)account_id);
+    digest = digest_of(token);
+    assert_ok(store_session_add(f->store, account_id, &digest, S("l"), 1, &id));
+}
+
+static void what_a_deleted_account_left_goes_in_slices(void **state)
+{
+    struct fixture *f = *state;
+    struct store_moment moment = {0};
+    struct session *sessions = NULL;
+    struct key_bundle bundle = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
+    size_t slices = 0;
+    size_t total = 0;
+    size_t removed = 0;
+    size_t count = 0;
+    bool found = true;
+    int64_t prekeys = 0;
+
+    assert_ok(store_batch_begin(f->store));
+    add_remains(f, 1);
+    add_remains(f, 2);
+    do {
+        assert_ok(store_remains_delete(f->store, 1, 3, &removed));
+        assert_true(removed <= 3);
+        total += removed;
+        slices++;
+    } while (removed == 3);
+    /* Five entries, conversation, sent key, two prekeys, one claimed, bundle, session. */
+    assert_int_equal(total, 12);
+    assert_int_equal(slices, 5);
+    assert_ok(store_moment_find(f->store, 1, &moment));
+    assert_int_equal(moment.head_seq, 0);
+    assert_ok(store_session_list(f->store, 1, &f->arena, &sessions, &count));
+    assert_int_equal(count, 0);
+    assert_ok(store_key_bundle_find(f->store, 1, &f->arena, &found, &bundle));
+    assert_false(found);
+    assert_ok(store_prekey_count(f->store, 1, &prekeys));
+    assert_int_equal(prekeys, 0);
+    assert_ok(store_moment_find(f->store, 2, &moment));
+    assert_int_equal(moment.head_seq, 5);
+    assert_ok(store_prekey_count(f->store, 2, &prekeys));
+    assert_int_equal(prekeys, 2);
+    assert_ok(store_batch_commit(f->store));
+}
+
+int main(void)
+{
+    const struct CMUnitTest cases[] = {
+        CONTRACT_CASE(an_account_is_found_as_it_was_added),
+        CONTRACT_CASE(an_account_changes_and_is_deleted),
+        CONTRACT_CASE(a_long_name_is_shown_whole),
+        CONTRACT_CASE(renames_are_counted_in_the_moment),
+        CONTRACT_CASE(names_are_listed_by_folded_form_and_by_account),
+        CONTRACT_CASE(a_name_set_again_replaces_its_row_and_is_deleted_alone),
+        CONTRACT_CASE(a_session_is_found_by_its_token_only),
+        CONTRACT_CASE(a_session_is_used_and_ended_by_its_account_only),
+        CONTRACT_CASE(conversations_come_latest_first_and_contacts_in_order),
+        CONTRACT_CASE(a_sent_key_is_kept_for_its_sender),
+        CONTRACT_CASE(a_key_bundle_is_replaced_whole),
+        CONTRACT_CASE(a_claimed_prekey_never_comes_back),
+        CONTRACT_CASE(chores_are_found_oldest_first_and_keep_their_cursor),
+        CONTRACT_CASE(what_a_deleted_account_left_goes_in_slices),
+    };
+    int failed = 0;
+
+    CONTRACT_RUN("rows", cases, failed);
+    return failed;
+}

@@ -1,0 +1,91 @@
+/* storage_fault.c - loaded before libc (LD_PRELOAD): lets writes or syncs of the database fail.
+ *
+ * The folder in MIGCHAT_FAULT_FOLDER is the switch: while it holds a file `sync`, every fsync and
+ * fdatasync of a file whose name has ".db" in it fails with EIO; while it holds a file `space`,
+ * every write to such a file fails with ENOSPC.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+static bool fault_is_on(const char *name)
+{
+    const char *folder = getenv("MIGCHAT_FAULT_FOLDER");
+    char path[4096];
+
+    if (folder == NULL) {
+        return false;
+    }
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    return access(path, F_OK) == 0;
+}
+
+static bool file_is_database(int file)
+{
+    char link[64];
+    char path[4096];
+    ssize_t len;
+
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", file);
+    len = readlink(link, path, sizeof(path) - 1);
+    if (len <= 0) {
+        return false;
+    }
+    path[len] = '\0';
+    return strstr(path, ".db") != NULL;
+}
+
+static bool fails(int file, const char *name, int error)
+{
+    int kept = errno;
+
+    if (fault_is_on(name) && file_is_database(file)) {
+        errno = error;
+        return true;
+    }
+    errno = kept;
+    return false;
+}
+
+int fsync(int file)
+{
+    int (*next)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
+
+    return fails(file, "sync", EIO) ? -1 : next(file);
+}
+
+int fdatasync(int file)
+{
+    int (*next)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
+
+    return fails(file, "sync", EIO) ? -1 : next(file);
+}
+
+ssize_t write(int file, const void *bytes, size_t len)
+{
+    ssize_t (*next)(int, const void *, size_t) =
+        (ssize_t(*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");
+
+    return fails(file, "space", ENOSPC) ? -1 : next(file, bytes, len);
+}
+
+ssize_t pwrite(int file, const void *bytes, size_t len, off_t at)
+{
+    ssize_t (*next)(int, const void *, size_t, off_t) =
+        (ssize_t(*)(int, const void *, size_t, off_t))dlsym(RTLD_NEXT, "pwrite");
+
+    return fails(file, "space", ENOSPC) ? -1 : next(file, bytes, len, at);
+}
+
+ssize_t pwrite64(int file, const void *bytes, size_t len, off64_t at)
+{
+    ssize_t (*next)(int, const void *, size_t, off64_t) =
+        (ssize_t(*)(int, const void *, size_t, off64_t))dlsym(RTLD_NEXT, "pwrite64");
+
+    return fails(file, "space", ENOSPC) ? -1 : next(file, bytes, len, at);
+}

@@ -1,0 +1,88 @@
+"""What the server does when the disk fails: a sync that fails ends it, a full disk does not."""
+
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+from support import seen
+from support.server import Server
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    """The preloaded library, built here: it belongs to no build of the server."""
+    path = tmp_path_factory.mktemp("fault") / "storage_fault.so"
+    subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra",
+                    "-Werror", "-o", str(path), str(HERE / "storage_fault.c"), "-ldl"], check=True)
+    return path
+
+
+class Disk:
+    def __init__(self, folder):
+        self.folder = folder
+        folder.mkdir()
+
+    def fail(self, what):
+        (self.folder / what).touch()
+
+    def heal(self, what):
+        (self.folder / what).unlink()
+
+
+@pytest.fixture
+def disk(tmp_path):
+    return Disk(tmp_path / "faults")
+
+
+@pytest.fixture
+def server(tmp_path, library, disk):
+    server = Server(tmp_path / "server", LD_PRELOAD=library, MIGCHAT_FAULT_FOLDER=disk.folder,
+                    ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0")
+    server.start()
+    yield server
+    if server.process is not None:
+        server.kill()
+
+
+def test_a_failed_sync_answers_503_and_ends_the_process(server, disk):
+    alice, bob = server.api.create(), server.api.create()
+    kept = alice.send(bob)
+    disk.fail("sync")
+    answer = alice.send_raw(bob.username, seen.new_content(), key="again")
+    answer.expect(503)
+    assert answer.json()["code"] == "outcome_unknown", answer.describe()
+    assert "retry-after" in {name.lower() for name, _ in answer.fields}, answer.describe()
+    server.wait_exit(None)
+    disk.heal("sync")
+    server.start()
+    alice.api = bob.api = server.api
+    assert kept["message_id"] in [message["id"] for message in alice.messages()]
+    # Repeated with the same key it is there exactly once, whatever became of the first try.
+    content = seen.new_content()
+    first = alice.send(bob, content, key="third")
+    second = alice.send(bob, content, key="third")
+    assert first["message_id"] == second["message_id"]
+    seqs = [message["seq"] for message in bob.messages()]
+    assert seqs == sorted(seqs, reverse=True) and len(set(seqs)) == len(seqs)
+    server.stop()
+
+
+def test_a_full_disk_refuses_writes_and_is_forgotten_when_there_is_space(server, disk):
+    alice, bob = server.api.create(), server.api.create()
+    kept = alice.send(bob)
+    disk.fail("space")
+    refused = alice.send_raw(bob.username, seen.new_content())
+    refused.expect(503)
+    assert refused.json()["code"] == "disk_full", refused.describe()
+    assert [message["id"] for message in bob.messages()] == [kept["message_id"]]
+    server.api.get("/health").expect(200)
+    disk.heal("space")
+    after = alice.send(bob)
+    assert after["message_id"] > kept["message_id"]
+    assert [message["id"] for message in bob.messages()] == [after["message_id"], kept["message_id"]]
+    assert [message["seq"] for message in bob.messages()] == [2, 1]
+    server.stop()

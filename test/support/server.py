@@ -1,0 +1,234 @@
+"""The server under test: started on a free port, watched through its log, stopped with SIGTERM.
+
+`Server` knows the process by what it logs (JSON lines on stderr) and waits for events with
+deadlines, never by sleeping. Its directory keeps the log and the database for the searches at
+the end of the run (support.seen).
+"""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+from support import seen
+from support.api import Api
+from support.http import SLOWNESS
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+START_DEADLINE_S = 20 * SLOWNESS
+STOP_DEADLINE_S = 4 * SLOWNESS
+COMMAND_DEADLINE_S = 20 * SLOWNESS
+SANITIZER_REPORT = re.compile(
+    r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|SUMMARY: \w+Sanitizer")
+
+
+def binary():
+    """The path of the server's binary; a clear complaint if there is none."""
+    named = os.environ.get("MIGCHAT_SERVER")
+    path = pathlib.Path(named) if named else ROOT / "build" / "release" / "migchat-server"
+    if not (path.is_file() and os.access(path, os.X_OK)):
+        raise AssertionError(
+            f"{path} is not an executable file: "
+            + ("MIGCHAT_SERVER names it" if named else "MIGCHAT_SERVER is not set")
+            + "; build the server first (./run build) or set MIGCHAT_SERVER to its path")
+    return str(path.resolve())
+
+
+def environment(**settings):
+    """This process's environment without settings of the server, plus `settings`."""
+    kept = {name: value for name, value in os.environ.items()
+            if not name.startswith("MIGCHAT_") and name not in ("PORT", "RUST_LOG")}
+    kept.update({name: str(value) for name, value in settings.items() if value is not None})
+    return kept
+
+
+def run(*arguments, env=None, cwd=None, deadline_s=COMMAND_DEADLINE_S):
+    """Run the binary to its end; .returncode, .stdout and .stderr as text."""
+    done = subprocess.run([binary(), *map(str, arguments)], env=env or environment(), cwd=cwd,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          errors="replace", timeout=deadline_s)
+    report = SANITIZER_REPORT.search(done.stderr)
+    assert not report, f"migchat-server {arguments}:\n{done.stderr}"
+    return done
+
+
+class Server:
+    def __init__(self, directory, flags=(), db="migchat.db", port="0", listen="127.0.0.1",
+                 preexec=None, **env):
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.database = db if db == ":memory:" else str(self.directory / db)
+        self.arguments = [binary(), "--listen", listen, "--db", self.database]
+        self.arguments += ["--port", port] if port is not None else []
+        self.arguments += [str(flag) for flag in flags]
+        self.env = environment(**{"MIGCHAT_PASSWORD_COST": 4, "MIGCHAT_RATE_LIMITS": "off", **env})
+        self.preexec = preexec
+        self.process = None
+        self.port = None
+        self.lines = []
+        self._changed = threading.Condition()
+        self._reader = None
+        seen.note_directory(self.directory)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, *_):
+        if self.process is None:
+            return
+        if kind is None:
+            self.stop()
+        else:
+            self.kill()
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def spawn(self):
+        """Start the process without waiting until it listens."""
+        assert self.process is None, "started twice"
+        self.lines = []
+        self.process = subprocess.Popen(
+            self.arguments, env=self.env, cwd=self.directory, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=self.preexec)
+        self._reader = threading.Thread(target=self._read_log, daemon=True,
+                                        args=(self.process.stderr,))
+        self._reader.start()
+        return self
+
+    def start(self):
+        self.spawn()
+        try:
+            self.port = int(self.wait_event("listening", START_DEADLINE_S)["port"])
+        except BaseException:
+            self.kill()
+            raise
+        self.api = Api(self.port)
+        return self
+
+    def stop(self):
+        """SIGTERM; it must exit 0 in time, without a sanitizer's report."""
+        process = self.process
+        assert process.poll() is None, f"it died: {process.returncode}\n{self.log()}"
+        process.send_signal(signal.SIGTERM)
+        return self.wait_exit(0)
+
+    def wait_exit(self, status, deadline_s=STOP_DEADLINE_S):
+        """Wait until the process ends; returns how long that took."""
+        process, begun = self.process, time.monotonic()
+        try:
+            process.wait(deadline_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"no exit within {deadline_s} s\n{self.log()}") from None
+        took_s = time.monotonic() - begun
+        self._reader.join()
+        self.process = None
+        log = self.log()
+        assert not SANITIZER_REPORT.search(log), log
+        if status is not None:
+            assert process.returncode == status, f"exit {process.returncode}\n{log}"
+        else:
+            assert process.returncode != 0, f"exit 0\n{log}"
+        for line in self.lines:
+            check_log_line(line)
+        return took_s
+
+    def kill(self):
+        """SIGKILL, as a crash would end it."""
+        process, self.process = self.process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            self._reader.join()
+
+    def restart(self):
+        if self.process is not None:
+            self.stop()
+        return self.start()
+
+    # -- what it says ----------------------------------------------------------------------------
+
+    def _read_log(self, pipe):
+        with open(self.directory / "server.log", "ab") as kept:
+            for raw in pipe:
+                kept.write(raw)
+                kept.flush()
+                with self._changed:
+                    self.lines.append(raw.decode("utf-8", "replace").rstrip("\n"))
+                    self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
+        pipe.close()
+
+    def log(self):
+        with self._changed:
+            return "\n".join(self.lines[-60:])
+
+    def events(self, name=None):
+        with self._changed:
+            lines = list(self.lines)
+        events = []
+        for line in lines:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(event, dict) and (name is None or event.get("event") == name):
+                events.append(event)
+        return events
+
+    def wait_event(self, name, deadline_s=START_DEADLINE_S):
+        """The first event of this name, waiting for it; fails if the process ends before."""
+        deadline = time.monotonic() + deadline_s
+        while True:
+            with self._changed:
+                count = len(self.lines)
+            found = self.events(name)
+            if found:
+                return found[0]
+            if not self._reader.is_alive():
+                raise AssertionError(
+                    f"it ended ({self.process.wait()}) before event {name!r}\n{self.log()}")
+            with self._changed:
+                left_s = deadline - time.monotonic()
+                if left_s <= 0:
+                    raise AssertionError(f"no event {name!r} in {deadline_s} s\n"
+                                         + "\n".join(self.lines[-60:]))
+                if len(self.lines) == count:
+                    # The bound covers the end of the log between the look and this wait.
+                    self._changed.wait(min(left_s, 1))
+
+    # -- what it uses ----------------------------------------------------------------------------
+
+    def rss_bytes(self):
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
+            for line in status:
+                if line.startswith("VmRSS:"):
+                    return int(line.split()[1]) * 1024
+        raise AssertionError("no VmRSS")
+
+    def wal_bytes(self):
+        path = pathlib.Path(self.database + "-wal")
+        return path.stat().st_size if path.exists() else 0
+
+    def copy_database(self, target):
+        """Copy the files of the stopped server's database; the new path."""
+        assert self.process is None, "stop it first"
+        for suffix in ("", "-wal", "-shm"):
+            if os.path.exists(self.database + suffix):
+                shutil.copyfile(self.database + suffix, str(target) + suffix)
+        return str(target)
+
+
+def check_log_line(line):
+    """Log lines are JSON objects with a time, a level and an event."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        raise AssertionError(f"a log line is not JSON: {line!r}") from None
+    assert isinstance(event, dict) and {"ts", "level", "event"} <= set(event), line

@@ -1,0 +1,185 @@
+/* home_test.c - which files are opened, which are refused, and who else may see them. */
+#include "scratch.h"
+
+#include <sys/wait.h>
+
+#include "store/sqlite/copy.h"
+
+static void a_new_database_is_closed_to_others(void **state)
+{
+    struct scratch *s = *state;
+    mode_t before = umask(0);
+
+    scratch_open(s);
+    assert_ok(store_batch_begin(s->writer));
+    assert_ok(scratch_append(s->writer, 1, 10));
+    assert_ok(store_batch_commit(s->writer));
+    (void)umask(before);
+    assert_int_equal(scratch_mode(s, ""), 0600);
+    assert_int_equal(scratch_mode(s, "-wal"), 0600);
+    assert_int_equal(scratch_mode(s, "-shm"), 0600);
+    assert_int_equal(scratch_mode(s, ".lock"), 0600);
+}
+
+static void a_clean_close_leaves_one_file_and_its_lock(void **state)
+{
+    struct scratch *s = *state;
+
+    scratch_open(s);
+    assert_ok(store_batch_begin(s->writer));
+    assert_ok(scratch_append(s->writer, 1, 10));
+    assert_ok(store_batch_commit(s->writer));
+    scratch_close(s);
+    assert_false(scratch_exists(s, "-wal"));
+    assert_true(scratch_exists(s, ".lock"));
+    assert_int_equal(scratch_number(s, "", "SELECT count(*) FROM log"), 1);
+    assert_int_equal(scratch_number(s, "", "PRAGMA user_version"), 1);
+}
+
+static void a_second_process_is_refused(void **state)
+{
+    struct scratch *s = *state;
+    struct store_home *home = NULL;
+    int status = 0;
+    pid_t child;
+
+    scratch_open(s);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        _exit(scratch_open_home(s, &home) == ERROR_INTERNAL ? 7 : 8);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 7);
+    assert_int_equal(scratch_open_home(s, &home), ERROR_INTERNAL);
+    scratch_close(s);
+    assert_ok(scratch_open_home(s, &home));
+    store_home_close(home);
+}
+
+static void a_symbolic_link_meets_the_same_lock(void **state)
+{
+    struct scratch *s = *state;
+    struct scratch other = *s;
+    struct store_home *home = NULL;
+
+    scratch_open(s);
+    (void)snprintf(other.path, sizeof other.path, "%s/other.db", s->folder);
+    assert_int_equal(symlink("test.db", other.path), 0);
+    assert_int_equal(scratch_open_home(&other, &home), ERROR_INTERNAL);
+}
+
+static void a_newer_schema_is_refused_untouched(void **state)
+{
+    struct scratch *s = *state;
+    struct store_home *home = NULL;
+
+    scratch_open(s);
+    scratch_close(s);
+    scratch_sql(s, "PRAGMA user_version=999");
+    assert_int_equal(scratch_open_home(s, &home), ERROR_INTERNAL);
+    assert_int_equal(scratch_number(s, "", "PRAGMA user_version"), 999);
+}
+
+static void a_database_of_another_program_is_refused_untouched(void **state)
+{
+    struct scratch *s = *state;
+    struct store_home *home = NULL;
+
+    scratch_sql(s, "CREATE TABLE messages(id INTEGER)");
+    assert_int_equal(scratch_open_home(s, &home), ERROR_INTERNAL);
+    assert_int_equal(scratch_number(s, "", "SELECT count(*) FROM sqlite_master"), 1);
+    scratch_sql(s, "PRAGMA user_version=1");
+    assert_int_equal(scratch_open_home(s, &home), ERROR_INTERNAL);
+    scratch_sql(s, "DROP TABLE messages");
+    assert_int_equal(scratch_open_home(s, &home), ERROR_INTERNAL);
+}
+
+static void what_is_no_database_is_refused(void **state)
+{
+    struct scratch *s = *state;
+    struct scratch other = *s;
+    struct store_home *home = NULL;
+    FILE *file = fopen(s->path, "w");
+
+    assert_non_null(file);
+    for (int i = 0; i < 100; i++) {
+        (void)fprintf(file, "a line of text that is no database\n");
+    }
+    (void)fclose(file);
+    assert_int_not_equal(scratch_open_home(s, &home), OK);
+    assert_int_equal(scratch_bytes(s, ""), 3500);
+
+    memcpy(other.path, s->folder, sizeof s->folder);
+    assert_int_equal(scratch_open_home(&other, &home), ERROR_INTERNAL);
+    (void)snprintf(other.path, sizeof other.path, "%s/missing/test.db", s->folder);
+    assert_int_equal(scratch_open_home(&other, &home), ERROR_INTERNAL);
+}
+
+static void a_second_name_of_the_file_is_refused(void **state)
+{
+    struct scratch *s = *state;
+    struct store_home *home = NULL;
+
+    scratch_open(s);
+    scratch_close(s);
+    assert_int_equal(link(s->path, scratch_path(s, ".second")), 0);
+    assert_int_equal(scratch_open_home(s, &home), ERROR_INTERNAL);
+    assert_int_equal(unlink(scratch_path(s, ".second")), 0);
+    assert_ok(scratch_open_home(s, &home));
+    store_home_close(home);
+}
+
+static void a_wal_without_its_database_is_kept(void **state)
+{
+    struct scratch *s = *state;
+    struct store_home *home = NULL;
+    int fd = open(scratch_path(s, "-wal"), O_WRONLY | O_CREAT, 0600);
+
+    assert_true(fd >= 0);
+    (void)close(fd);
+    assert_int_equal(scratch_open_home(s, &home), ERROR_INTERNAL);
+    assert_true(scratch_exists(s, "-wal"));
+    assert_false(scratch_exists(s, ""));
+}
+
+static void a_copy_is_whole_closed_to_others_and_never_overwrites(void **state)
+{
+    struct scratch *s = *state;
+    sqlite3 *database = NULL;
+    char copy[PATH_MAX];
+
+    scratch_sql(s, "CREATE TABLE t(x); INSERT INTO t VALUES(1), (2), (3)");
+    assert_ok(connection_open(s->path, SQLITE_OPEN_READWRITE, &database));
+    assert_ok(copy_make(database, s->path, ".before-0002", copy));
+    assert_string_equal(copy, scratch_path(s, ".before-0002"));
+    assert_int_equal(scratch_mode(s, ".before-0002"), 0600);
+    assert_ok(connection_exec(database, "DELETE FROM t"));
+    assert_ok(copy_make(database, s->path, ".before-0002", copy));
+    assert_string_equal(copy, scratch_path(s, ".before-0002-2"));
+    assert_int_equal(scratch_number(s, ".before-0002", "SELECT count(*) FROM t"), 3);
+    assert_int_equal(scratch_number(s, ".before-0002-2", "SELECT count(*) FROM t"), 0);
+    assert_ok(copy_put_back(scratch_path(s, ".before-0002"), database));
+    assert_int_equal(sqlite3_close(database), SQLITE_OK);
+    assert_int_equal(scratch_number(s, "", "SELECT count(*) FROM t"), 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest cases[] = {
+        SCRATCH_CASE(a_new_database_is_closed_to_others),
+        SCRATCH_CASE(a_clean_close_leaves_one_file_and_its_lock),
+        SCRATCH_CASE(a_second_process_is_refused),
+        SCRATCH_CASE(a_symbolic_link_meets_the_same_lock),
+        SCRATCH_CASE(a_newer_schema_is_refused_untouched),
+        SCRATCH_CASE(a_database_of_another_program_is_refused_untouched),
+        SCRATCH_CASE(what_is_no_database_is_refused),
+        SCRATCH_CASE(a_second_name_of_the_file_is_refused),
+        SCRATCH_CASE(a_wal_without_its_database_is_kept),
+        SCRATCH_CASE(a_copy_is_whole_closed_to_others_and_never_overwrites),
+    };
+
+    log_setup(LOG_OFF, LOG_FORM_TEXT);
+    return cmocka_run_group_tests_name("home", cases, NULL, NULL);
+}
