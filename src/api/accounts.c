@@ -38,8 +38,7 @@ enum error api_account_create_read(struct exchange *exchange, struct services *s
     exchange->work = ARENA_NEW(&exchange->arena, struct api_work);
     exchange->work->account.username = members[0].text;
     exchange->work->account.password = members[1].text;
-    return name_check_free(services->store, members[0].text, 0, services->now_ms,
-                           &exchange->arena);
+    return name_check_free(services->store, members[0].text, 0, services->now_ms, &exchange->arena);
 }
 
 enum error api_account_create_hash(struct exchange *exchange, struct services *services)
@@ -182,8 +181,8 @@ enum error api_account_delete_hash(struct exchange *exchange, struct services *s
 enum error api_account_delete_write(struct exchange *exchange, struct services *services)
 {
     enum error error =
-        account_delete(services->store, exchange->account_id,
-                       exchange->work->account.checked_hash, services->now_ms, &exchange->arena);
+        account_delete(services->store, exchange->account_id, exchange->work->account.checked_hash,
+                       services->now_ms, &exchange->arena);
     if (error == OK) {
         answer_nothing(exchange);
     }
@@ -197,8 +196,8 @@ static enum error own_hash_find(struct exchange *exchange, struct store *store)
     struct account account;
     bool is_found = false;
 
-    enum error error = store_account_find(store, exchange->account_id, &exchange->arena,
-                                          &is_found, &account);
+    enum error error =
+        store_account_find(store, exchange->account_id, &exchange->arena, &is_found, &account);
     if (error != OK) {
         return error;
     }

@@ -17,8 +17,7 @@
 static enum error list_begin(struct exchange *exchange, struct services *services);
 static enum error rows_take(struct exchange *exchange, struct store *store, uint64_t limit);
 static enum error rows_write(struct exchange *exchange, struct store *store);
-static enum error row_write(struct exchange *exchange, struct store *store,
-                            enum list_row *out_row);
+static enum error row_write(struct exchange *exchange, struct store *store, enum list_row *out_row);
 static enum error last_message_find(struct exchange *exchange, struct store *store, int64_t seq,
                                     struct entry *out_entry);
 static void row_memory_end(struct conversation_list_work *work, struct arena *arena,
@@ -131,8 +130,8 @@ static enum error row_write(struct exchange *exchange, struct store *store, enum
         decimal_text(row->unread_count, unread_text),
         STR("}"),
     };
-    *out_row = list_page_add(&work->page, &exchange->response.body, parts,
-                             sizeof parts / sizeof parts[0]);
+    *out_row =
+        list_page_add(&work->page, &exchange->response.body, parts, sizeof parts / sizeof parts[0]);
     row_memory_end(work, &exchange->arena, username);
     return OK;
 }
@@ -142,8 +141,8 @@ static enum error last_message_find(struct exchange *exchange, struct store *sto
 {
     bool is_found = false;
 
-    enum error error = store_entry_find(store, exchange->account_id, seq, &exchange->arena,
-                                        &is_found, out_entry);
+    enum error error =
+        store_entry_find(store, exchange->account_id, seq, &exchange->arena, &is_found, out_entry);
     if (error == OK && !is_found) {
         log_event(LOG_ERROR, "last_message_missing", LOG_INT("account_id", exchange->account_id),
                   LOG_INT("seq", seq), LOG_END);

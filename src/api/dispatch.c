@@ -159,8 +159,8 @@ static enum error use_note(struct services *services, struct exchange *exchange)
     struct store *store = services->store;
 
     store_unit_begin(store);
-    enum error error = session_set_used(store, exchange->account_id, exchange->session_id,
-                                        services->now_ms);
+    enum error error =
+        session_set_used(store, exchange->account_id, exchange->session_id, services->now_ms);
     if (error == OK) {
         return store_unit_keep(store);
     }
@@ -175,8 +175,7 @@ static bool step_run(struct services *services, struct exchange *exchange)
     bool is_stale = false;
 
     if (exchange->route->needs_token) {
-        enum error error =
-            auth_check(exchange, services->store, services->now_ms, &is_stale);
+        enum error error = auth_check(exchange, services->store, services->now_ms, &is_stale);
 
         if (error != OK) {
             exchange_fail(exchange, error);

@@ -47,8 +47,7 @@ static bool writer_is_stuck(struct readiness *readiness)
 {
     int64_t busy_since_ms = atomic_load(&readiness->writer_busy_since_ms);
 
-    return busy_since_ms != 0 &&
-           clock_monotonic_ms() - busy_since_ms > WRITER_STUCK_AFTER_MS;
+    return busy_since_ms != 0 && clock_monotonic_ms() - busy_since_ms > WRITER_STUCK_AFTER_MS;
 }
 
 static enum error answer_ok(struct exchange *exchange)

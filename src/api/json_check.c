@@ -305,8 +305,7 @@ static bool name_add(struct check *check, size_t object_start, struct str raw)
     if (check->name_count == check->name_capacity) {
         bool was_on_heap = check->names != check->first;
         size_t capacity = check->name_capacity * 2;
-        struct name *grown =
-            realloc(was_on_heap ? check->names : NULL, capacity * sizeof *grown);
+        struct name *grown = realloc(was_on_heap ? check->names : NULL, capacity * sizeof *grown);
 
         REQUIRE(grown != NULL);
         if (!was_on_heap) {

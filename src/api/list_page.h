@@ -24,7 +24,7 @@ struct list_page {
 
 enum list_row {
     LIST_ROW_WRITTEN,
-    LIST_ROW_CUT, /* the page is full; the same row again on the next one */
+    LIST_ROW_CUT,  /* the page is full; the same row again on the next one */
     LIST_ROW_LATER /* the page is full and has nothing of it */
 };
 

@@ -85,8 +85,8 @@ enum error api_login_write(struct exchange *exchange, struct services *services)
     const struct account_work *work = &exchange->work->account;
     struct session_issued issued;
 
-    enum error error = account_check_hash(services->store, work->account_id, work->checked_hash,
-                                          &exchange->arena);
+    enum error error =
+        account_check_hash(services->store, work->account_id, work->checked_hash, &exchange->arena);
     if (error == OK && work->new_hash.ptr != NULL) {
         error = account_raise_hash(services->store, work->account_id, work->checked_hash,
                                    work->new_hash, &exchange->arena);

@@ -42,8 +42,8 @@ enum error limit_read(struct exchange *exchange, uint64_t *out_limit)
     uint64_t limit = UINT64_MAX;
     bool is_given = false;
 
-    enum error error = request_parameter(&exchange->request, STR("limit"), &exchange->arena,
-                                         &is_given, &text);
+    enum error error =
+        request_parameter(&exchange->request, STR("limit"), &exchange->arena, &is_given, &text);
     if (error != OK) {
         return error;
     }

@@ -11,8 +11,8 @@ static void session_write(const struct session *session, int64_t current_id, str
 
 enum error api_logout(struct exchange *exchange, struct services *services)
 {
-    enum error error = session_end(services->store, exchange->account_id, exchange->session_id,
-                                   services->now_ms);
+    enum error error =
+        session_end(services->store, exchange->account_id, exchange->session_id, services->now_ms);
     if (error == OK) {
         answer_nothing(exchange);
     }
@@ -26,8 +26,8 @@ enum error api_session_delete(struct exchange *exchange, struct services *servic
     if (!str_to_uint(exchange->route_parameter, (uint64_t)JSON_INTEGER_MAX, &session_id)) {
         return ERROR_SESSION_NOT_FOUND;
     }
-    enum error error = session_end(services->store, exchange->account_id, (int64_t)session_id,
-                                   services->now_ms);
+    enum error error =
+        session_end(services->store, exchange->account_id, (int64_t)session_id, services->now_ms);
     if (error == OK) {
         answer_nothing(exchange);
     }

@@ -1,11 +1,11 @@
 /* head.c - what the fields of a complete head say of the message and its connection.
  *
  * One pass gathers the fields that matter here; then each is judged:
- * 1. those that may be given once (RFC 9110 section 5.3);
- * 2. Host (RFC 9112 section 3.2);
- * 3. Connection (section 9.3), parsed here because llhttp before 9.4.2 overlooks "close<TAB>";
- * 4. length and transfer coding (section 6): everything in doubt is refused, nothing repaired;
- * 5. Expect (RFC 9110 section 10.1.1).
+ * - those that may be given once (RFC 9110 section 5.3);
+ * - Host (RFC 9112 section 3.2);
+ * - Connection (section 9.3), parsed here because llhttp before 9.4.2 overlooks "close<TAB>";
+ * - length and transfer coding (section 6): everything in doubt is refused, nothing repaired;
+ * - Expect (RFC 9110 section 10.1.1).
  */
 #include "http/request.h"
 

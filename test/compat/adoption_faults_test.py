@@ -168,6 +168,32 @@ def test_a_second_adoption_waits_for_nobody(own):
     serves.stop()
 
 
+ORPHANS = {
+    "message from nobody": "INSERT INTO messages (from_user_id, to_user_id, content)"
+                           " VALUES (99, 1, 'x')",
+    "message to nobody": "INSERT INTO messages (from_user_id, to_user_id, content)"
+                         " VALUES (1, 99, 'x')",
+    "session of nobody": "INSERT INTO sessions (user_id, token) VALUES (99, 'nobody')",
+    "keys of nobody": "INSERT INTO user_keys (user_id, identity_key, signed_prekey,"
+                      " signed_prekey_signature) VALUES (99, 'a', 'b', 'c')",
+}
+
+
+@pytest.mark.parametrize("statement", ORPHANS.values(), ids=ORPHANS)
+def test_a_row_that_belongs_to_nobody(own, statement):
+    """That server enforces its foreign keys, so such a row is damage: refused, nothing touched."""
+    rust = make(own / "migchat.db", 10)
+    rust.database.execute("PRAGMA foreign_keys = OFF")
+    rust.database.execute(statement)
+    rust.close()
+    before = (own / "migchat.db").read_bytes()
+    server = Server(own)
+    server.spawn()
+    server.wait_exit(None, START_DEADLINE_S)
+    assert (own / "migchat.db").read_bytes() == before
+    assert [event for event in server.events() if event["level"] == "error"], server.log()
+
+
 def test_an_empty_database_of_the_rust_server(start, own):
     RustDatabase(own / "migchat.db").close()
     server = start()

@@ -8,9 +8,9 @@
 #ifndef MIGCHAT_TEST_CONTRACT_H
 #define MIGCHAT_TEST_CONTRACT_H
 
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 
 #include <cmocka.h>

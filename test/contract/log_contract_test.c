@@ -6,8 +6,8 @@
 #define MODEL_ENTRIES 400
 #define MODEL_OTHERS 4
 
-static int64_t append(struct fixture *f, int64_t account_id, enum entry_kind kind,
-                      int64_t other_id, int64_t previous_seq)
+static int64_t append(struct fixture *f, int64_t account_id, enum entry_kind kind, int64_t other_id,
+                      int64_t previous_seq)
 {
     struct entry entry = {.kind = kind,
                           .other_id = other_id,
@@ -128,7 +128,7 @@ static void fill_log(struct fixture *f, unsigned *seed, struct entry *model)
         }
         is_message = !is_in_run && next_random(seed) % 4 != 0;
         model[i] = (struct entry){.seq = i + 1,
-                                  .kind = !is_message                 ? ENTRY_READ_BY_OTHER
+                                  .kind = !is_message                  ? ENTRY_READ_BY_OTHER
                                           : next_random(seed) % 2 == 0 ? ENTRY_MESSAGE_SENT
                                                                        : ENTRY_MESSAGE_RECEIVED,
                                   .other_id = other_id};
@@ -306,6 +306,14 @@ static void a_unit_undone_takes_back_its_own_writes_only(void **state)
     assert_ok(store_moment_find(f->store, 1, &moment));
     assert_int_equal(moment.head_seq, 1);
     assert_int_equal(moment.names, 0);
+    assert_ok(store_account_name_find(f->store, id, &f->arena, &found, &name));
+    assert_str(name, "kept");
+
+    store_unit_begin(f->store);
+    assert_ok(store_account_set_name(f->store, id, STR("changed, not counted")));
+    assert_ok(store_account_name_find(f->store, id, &f->arena, &found, &name));
+    assert_str(name, "changed, not counted");
+    assert_ok(store_unit_undo(f->store));
     assert_ok(store_account_name_find(f->store, id, &f->arena, &found, &name));
     assert_str(name, "kept");
 

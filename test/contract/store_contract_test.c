@@ -1,24 +1,20 @@
 /* store_contract_test.c - what every store promises about the rows it keeps: accounts, names,
- * sessions, conversations, sent keys, keys, chores. The log and batches are log_contract_test.c. */
+ * sessions, conversations, sent keys. Keys and chores are keys_contract_test.c, the log and batches
+ * log_contract_test.c. */
 #include "contract.h"
-
-static struct str S(const char *text)
-{
-    return str_from(text);
-}
 
 static int64_t add_account(struct fixture *f, const char *name)
 {
     int64_t id = 0;
 
-    assert_ok(store_account_add(f->store, S(name), S("$2b$hash"), 1000, &id));
+    assert_ok(store_account_add(f->store, str_from(name), STR("$2b$hash"), 1000, &id));
     return id;
 }
 
 static void set_name(struct fixture *f, const char *name, const char *folded, int64_t account_id,
                      enum name_state state, int64_t held_until_ms)
 {
-    struct name_row row = {S(name), S(folded), account_id, state, held_until_ms};
+    struct name_row row = {str_from(name), str_from(folded), account_id, state, held_until_ms};
 
     assert_ok(store_name_set(f->store, &row));
 }
@@ -64,14 +60,14 @@ static void an_account_changes_and_is_deleted(void **state)
     id = add_account(f, "ann");
     assert_ok(store_account_name_find(f->store, id, &f->arena, &found, &name));
     assert_str(name, "ann");
-    assert_ok(store_account_set_name(f->store, id, S("anna")));
-    assert_ok(store_account_set_password(f->store, id, S("other")));
+    assert_ok(store_account_set_name(f->store, id, STR("anna")));
+    assert_ok(store_account_set_password(f->store, id, STR("other")));
     assert_ok(store_account_name_find(f->store, id, &f->arena, &found, &name));
     assert_str(name, "anna");
     assert_ok(store_account_find(f->store, id, &f->arena, &found, &account));
     assert_str(account.name, "anna");
     assert_str(account.password_hash, "other");
-    assert_ok(store_account_set_deleted(f->store, id, S("deleted-1"), 2000));
+    assert_ok(store_account_set_deleted(f->store, id, STR("deleted-1"), 2000));
     assert_ok(store_account_find(f->store, id, &f->arena, &found, &account));
     assert_true(found);
     assert_true(account.is_deleted);
@@ -82,7 +78,7 @@ static void an_account_changes_and_is_deleted(void **state)
     assert_str(name, "deleted-1");
     assert_ok(store_account_name_find(f->store, 99, &f->arena, &found, &name));
     assert_false(found);
-    assert_ok(store_account_set_name(f->store, 99, S("nobody")));
+    assert_ok(store_account_set_name(f->store, 99, STR("nobody")));
     assert_ok(store_batch_commit(f->store));
 }
 
@@ -140,7 +136,7 @@ static void names_are_listed_by_folded_form_and_by_account(void **state)
     set_name(f, "BOB", "bob", 2, NAME_CURRENT, 0);
     set_name(f, "Bo", "bo", 1, NAME_HELD, 5000);
     fixture_commit_and_reopen(f);
-    assert_ok(store_name_list(f->store, S("bob"), &f->arena, &rows, &count));
+    assert_ok(store_name_list(f->store, STR("bob"), &f->arena, &rows, &count));
     assert_int_equal(count, 2);
     assert_str(rows[0].name, "BOB");
     assert_int_equal(rows[0].account_id, 2);
@@ -149,11 +145,11 @@ static void names_are_listed_by_folded_form_and_by_account(void **state)
     assert_int_equal(rows[1].state, NAME_CURRENT);
     assert_ok(store_name_list_of(f->store, 1, &f->arena, &rows, &count));
     assert_int_equal(count, 2);
-    assert_ok(store_name_list(f->store, S("bo"), &f->arena, &rows, &count));
+    assert_ok(store_name_list(f->store, STR("bo"), &f->arena, &rows, &count));
     assert_int_equal(count, 1);
     assert_int_equal(rows[0].state, NAME_HELD);
     assert_int_equal(rows[0].held_until_ms, 5000);
-    assert_ok(store_name_list(f->store, S("BOB"), &f->arena, &rows, &count));
+    assert_ok(store_name_list(f->store, STR("BOB"), &f->arena, &rows, &count));
     assert_int_equal(count, 0);
     assert_ok(store_name_list_of(f->store, 3, &f->arena, &rows, &count));
     assert_int_equal(count, 0);
@@ -170,15 +166,15 @@ static void a_name_set_again_replaces_its_row_and_is_deleted_alone(void **state)
     set_name(f, "Bob", "bob", 1, NAME_HELD, 5000);
     set_name(f, "bob", "bob", 3, NAME_CURRENT, 0);
     set_name(f, "Bob", "bob", 2, NAME_CURRENT, 0);
-    assert_ok(store_name_list(f->store, S("bob"), &f->arena, &rows, &count));
+    assert_ok(store_name_list(f->store, STR("bob"), &f->arena, &rows, &count));
     assert_int_equal(count, 2);
     assert_int_equal(rows[0].account_id, 2);
     assert_int_equal(rows[0].state, NAME_CURRENT);
     assert_ok(store_name_list_of(f->store, 1, &f->arena, &rows, &count));
     assert_int_equal(count, 0);
-    assert_ok(store_name_delete(f->store, S("Bob")));
-    assert_ok(store_name_delete(f->store, S("nobody")));
-    assert_ok(store_name_list(f->store, S("bob"), &f->arena, &rows, &count));
+    assert_ok(store_name_delete(f->store, STR("Bob")));
+    assert_ok(store_name_delete(f->store, STR("nobody")));
+    assert_ok(store_name_list(f->store, STR("bob"), &f->arena, &rows, &count));
     assert_int_equal(count, 1);
     assert_int_equal(rows[0].account_id, 3);
     assert_ok(store_batch_commit(f->store));
@@ -201,7 +197,7 @@ static void a_session_is_found_by_its_token_only(void **state)
 
     assert_ok(store_batch_begin(f->store));
     assert_ok(store_session_add(f->store, 7, &first, (struct str){NULL, 0}, 100, &first_id));
-    assert_ok(store_session_add(f->store, 7, &second, S("phone"), 200, &second_id));
+    assert_ok(store_session_add(f->store, 7, &second, STR("phone"), 200, &second_id));
     assert_true(second_id > first_id);
     fixture_commit_and_reopen(f);
     assert_ok(store_session_find(f->store, &second, &found, &session));
@@ -231,7 +227,7 @@ static void a_session_is_used_and_ended_by_its_account_only(void **state)
     int64_t id = 0;
 
     assert_ok(store_batch_begin(f->store));
-    assert_ok(store_session_add(f->store, 7, &digest, S(""), 100, &id));
+    assert_ok(store_session_add(f->store, 7, &digest, STR(""), 100, &id));
     assert_ok(store_session_set_used(f->store, 7, id, 900));
     assert_ok(store_session_set_used(f->store, 8, id, 950));
     assert_ok(store_session_find(f->store, &digest, &found, &session));
@@ -302,188 +298,18 @@ static void a_sent_key_is_kept_for_its_sender(void **state)
     bool found = false;
 
     assert_ok(store_batch_begin(f->store));
-    assert_ok(store_sent_key_add(f->store, 3, S("k-1"), &sent));
+    assert_ok(store_sent_key_add(f->store, 3, STR("k-1"), &sent));
     fixture_commit_and_reopen(f);
-    assert_ok(store_sent_key_find(f->store, 3, S("k-1"), &found, &read));
+    assert_ok(store_sent_key_find(f->store, 3, STR("k-1"), &found, &read));
     assert_true(found);
     assert_int_equal(read.message_id, 77);
     assert_int_equal(read.created_at_ms, 1234);
     assert_memory_equal(read.digest.bytes, sent.digest.bytes, SHA256_LEN);
-    assert_ok(store_sent_key_find(f->store, 3, S("K-1"), &found, &read));
+    assert_ok(store_sent_key_find(f->store, 3, STR("K-1"), &found, &read));
     assert_false(found);
-    assert_ok(store_sent_key_find(f->store, 4, S("k-1"), &found, &read));
-    assert_false(found);
-    store_batch_rollback(f->store);
-}
-
-/* ---- keys ------------------------------------------------------------------------------------*/
-
-static void a_key_bundle_is_replaced_whole(void **state)
-{
-    struct fixture *f = *state;
-    struct key_bundle first = {S("i1"), S("s1"), S("g1")};
-    struct key_bundle second = {S("i2"), S("s2"), S("g2")};
-    struct key_bundle read = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
-    bool found = true;
-
-    assert_ok(store_batch_begin(f->store));
-    assert_ok(store_key_bundle_find(f->store, 1, &f->arena, &found, &read));
-    assert_false(found);
-    assert_ok(store_key_bundle_set(f->store, 1, &first, 10));
-    assert_ok(store_key_bundle_set(f->store, 1, &second, 20));
-    assert_ok(store_key_bundle_find(f->store, 1, &f->arena, &found, &read));
-    assert_true(found);
-    assert_str(read.identity_key, "i2");
-    assert_str(read.signed_prekey, "s2");
-    assert_str(read.signed_prekey_signature, "g2");
-    assert_ok(store_batch_commit(f->store));
-}
-
-static void a_claimed_prekey_never_comes_back(void **state)
-{
-    struct fixture *f = *state;
-    const struct str keys[] = {S("a"), S("b"), S("a"), S("c")};
-    const struct str again[] = {S("c"), S("a"), S("d")};
-    struct str key = {NULL, 0};
-    bool found = false;
-    int64_t count = 0;
-
-    assert_ok(store_batch_begin(f->store));
-    assert_ok(store_prekeys_replace(f->store, 1, keys, 4));
-    assert_ok(store_prekey_count(f->store, 1, &count));
-    assert_int_equal(count, 3);
-    assert_ok(store_prekey_take(f->store, 1, &f->arena, &found, &key));
-    assert_true(found);
-    assert_str(key, "a");
-    fixture_commit_and_reopen(f);
-    assert_ok(store_prekey_take(f->store, 1, &f->arena, &found, &key));
-    assert_str(key, "b");
-    assert_ok(store_prekeys_replace(f->store, 1, again, 3));
-    assert_ok(store_prekey_take(f->store, 1, &f->arena, &found, &key));
-    assert_str(key, "c");
-    assert_ok(store_prekey_take(f->store, 1, &f->arena, &found, &key));
-    assert_str(key, "d");
-    assert_ok(store_prekey_take(f->store, 1, &f->arena, &found, &key));
-    assert_false(found);
-    assert_ok(store_prekey_count(f->store, 1, &count));
-    assert_int_equal(count, 0);
-    /* Another account may well have the same key. */
-    assert_ok(store_prekeys_replace(f->store, 2, keys, 1));
-    assert_ok(store_prekey_count(f->store, 2, &count));
-    assert_int_equal(count, 1);
-    assert_ok(store_prekeys_replace(f->store, 2, NULL, 0));
-    assert_ok(store_prekey_count(f->store, 2, &count));
-    assert_int_equal(count, 0);
-    store_batch_rollback(f->store);
-}
-
-/* ---- chores ----------------------------------------------------------------------------------*/
-
-static void chores_are_found_oldest_first_and_keep_their_cursor(void **state)
-{
-    struct fixture *f = *state;
-    struct chore first = {.kind = CHORE_TELL_RENAMED,
-                          .account_id = 5,
-                          .text = S("[\"a\",\"b\"]"),
-                          .created_at_ms = 10};
-    struct chore second = {.kind = CHORE_DELETE_LOG, .account_id = 6, .created_at_ms = 5};
-    struct chore chore = {0};
-    bool found = true;
-    int64_t first_id;
-
-    assert_ok(store_batch_begin(f->store));
-    assert_ok(store_chore_find(f->store, &f->arena, &found, &chore));
-    assert_false(found);
-    assert_ok(store_chore_add(f->store, &first));
-    assert_ok(store_chore_add(f->store, &second));
-    assert_ok(store_chore_find(f->store, &f->arena, &found, &chore));
-    assert_true(found);
-    assert_int_equal(chore.kind, CHORE_TELL_RENAMED);
-    assert_int_equal(chore.account_id, 5);
-    assert_int_equal(chore.cursor, 0);
-    assert_str(chore.text, "[\"a\",\"b\"]");
-    first_id = chore.id;
-    assert_ok(store_chore_set_cursor(f->store, first_id, 42));
-    fixture_commit_and_reopen(f);
-    assert_ok(store_chore_find(f->store, &f->arena, &found, &chore));
-    assert_int_equal(chore.id, first_id);
-    assert_int_equal(chore.cursor, 42);
-    assert_ok(store_chore_delete(f->store, first_id));
-    assert_ok(store_chore_find(f->store, &f->arena, &found, &chore));
-    assert_int_equal(chore.kind, CHORE_DELETE_LOG);
-    assert_null(chore.text.ptr);
-    assert_true(chore.id > first_id);
-    assert_ok(store_chore_delete(f->store, chore.id));
-    assert_ok(store_chore_find(f->store, &f->arena, &found, &chore));
+    assert_ok(store_sent_key_find(f->store, 4, STR("k-1"), &found, &read));
     assert_false(found);
     store_batch_rollback(f->store);
-}
-
-static void add_remains(struct fixture *f, int64_t account_id)
-{
-    const struct str keys[] = {S("p1"), S("p2"), S("p3")};
-    struct key_bundle bundle = {S("i"), S("s"), S("g")};
-    struct conversation conversation = {9, 4, 0, 0};
-    struct sent_key sent = {digest_of("x"), 1, 1};
-    char token[32];
-    struct sha256 digest;
-    struct str key = {NULL, 0};
-    bool found = false;
-    int64_t id = 0;
-
-    for (int64_t i = 0; i < 5; i++) {
-        struct entry entry = {.kind = ENTRY_MESSAGE_SENT, .other_id = 9, .text = S("t")};
-
-        assert_ok(store_entry_append(f->store, account_id, &entry, i, &id));
-    }
-    assert_ok(store_conversation_set(f->store, account_id, &conversation));
-    assert_ok(store_sent_key_add(f->store, account_id, S("key"), &sent));
-    assert_ok(store_prekeys_replace(f->store, account_id, keys, 3));
-    assert_ok(store_prekey_take(f->store, account_id, &f->arena, &found, &key));
-    assert_ok(store_key_bundle_set(f->store, account_id, &bundle, 1));
-    (void)snprintf(token, sizeof token, "token %d", (int)account_id);
-    digest = digest_of(token);
-    assert_ok(store_session_add(f->store, account_id, &digest, S("l"), 1, &id));
-}
-
-static void what_a_deleted_account_left_goes_in_slices(void **state)
-{
-    struct fixture *f = *state;
-    struct store_moment moment = {0};
-    struct session *sessions = NULL;
-    struct key_bundle bundle = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
-    size_t slices = 0;
-    size_t total = 0;
-    size_t removed = 0;
-    size_t count = 0;
-    bool found = true;
-    int64_t prekeys = 0;
-
-    assert_ok(store_batch_begin(f->store));
-    add_remains(f, 1);
-    add_remains(f, 2);
-    do {
-        assert_ok(store_remains_delete(f->store, 1, 3, &removed));
-        assert_true(removed <= 3);
-        total += removed;
-        slices++;
-    } while (removed == 3);
-    /* Five entries, conversation, sent key, two prekeys, one claimed, bundle, session. */
-    assert_int_equal(total, 12);
-    assert_int_equal(slices, 5);
-    assert_ok(store_moment_find(f->store, 1, &moment));
-    assert_int_equal(moment.head_seq, 0);
-    assert_ok(store_session_list(f->store, 1, &f->arena, &sessions, &count));
-    assert_int_equal(count, 0);
-    assert_ok(store_key_bundle_find(f->store, 1, &f->arena, &found, &bundle));
-    assert_false(found);
-    assert_ok(store_prekey_count(f->store, 1, &prekeys));
-    assert_int_equal(prekeys, 0);
-    assert_ok(store_moment_find(f->store, 2, &moment));
-    assert_int_equal(moment.head_seq, 5);
-    assert_ok(store_prekey_count(f->store, 2, &prekeys));
-    assert_int_equal(prekeys, 2);
-    assert_ok(store_batch_commit(f->store));
 }
 
 int main(void)
@@ -499,10 +325,6 @@ int main(void)
         CONTRACT_CASE(a_session_is_used_and_ended_by_its_account_only),
         CONTRACT_CASE(conversations_come_latest_first_and_contacts_in_order),
         CONTRACT_CASE(a_sent_key_is_kept_for_its_sender),
-        CONTRACT_CASE(a_key_bundle_is_replaced_whole),
-        CONTRACT_CASE(a_claimed_prekey_never_comes_back),
-        CONTRACT_CASE(chores_are_found_oldest_first_and_keep_their_cursor),
-        CONTRACT_CASE(what_a_deleted_account_left_goes_in_slices),
     };
     int failed = 0;
 

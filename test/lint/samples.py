@@ -46,7 +46,8 @@ SAMPLES = {
     "banned_functions": (
         [("src/base/a.c", "x = atoi(text);\n"),
          ("test/unit/a_test.c", "{ strcpy (a, b); }\n"),
-         ("src/base/a.c", "gmtime(&now);\n")],
+         ("src/base/a.c", "gmtime(&now);\n"),
+         ("src/base/a.c", "strncpy(a, b, n);\n")],
         [("src/base/a.c", "gmtime_r(&now, &parts); snprintf(a, n, b); random_fill(a);\n"),
          ("src/base/a.c", '/* strcpy(a, b) would overflow */ log("system(x)");\n')]),
     "refused_identifiers": (
@@ -85,7 +86,8 @@ SAMPLES = {
          ("src/base/a.c", "// count = 3;\n"),
          ("src/base/a.c", "/*\n * return ERROR_INTERNAL;\n */\n"),
          ("src/base/a.c", "#if 0\nint x;\n#endif\n")],
-        [("src/base/a.c", "/* Frees it with buf_free(); afterwards it is empty. */\n"),
+        [("src/base/a.c", "/* 2. Host (RFC 9112 section 3.2);\n * that given once (section 5.3);\n */\n"),
+         ("src/base/a.c", "/* Frees it with buf_free(); afterwards it is empty. */\n"),
          ("src/base/a.c", "/* heap; its arena ends with it (exchange_clear). */\n")]),
     "no_leftovers": (
         [("src/base/a.c", "/* TODO: later */\n"), ("README.md", "FIXME\n")],

@@ -86,6 +86,7 @@ static bool client_fill(struct client *client)
     if (got < 0 && errno != ECONNRESET) {
         fail_msg("nothing came for %d s: %s", CLIENT_PATIENCE_S, strerror(errno));
     }
+    client->was_reset = client->was_reset || got < 0;
     client->len += got > 0 ? (size_t)got : 0;
     return got > 0;
 }

@@ -81,6 +81,7 @@ struct client {
     char *bytes; /* read but not yet part of an answer */
     size_t len;
     size_t capacity;
+    bool was_reset; /* the end was not an orderly one */
 };
 
 struct client_answer {

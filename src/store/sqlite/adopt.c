@@ -49,8 +49,7 @@ static const struct count_pair count_pairs[] = {
     {"accounts", "SELECT count(*) FROM users", "SELECT count(*) FROM account"},
     {"names", "SELECT count(*) FROM users", "SELECT count(*) FROM name WHERE state = 1"},
     {"sessions", "SELECT count(*) FROM sessions", "SELECT count(*) FROM session"},
-    {"sent messages", "SELECT count(*) FROM messages",
-     "SELECT count(*) FROM log WHERE kind = 1"},
+    {"sent messages", "SELECT count(*) FROM messages", "SELECT count(*) FROM log WHERE kind = 1"},
     {"received messages", "SELECT count(*) FROM messages WHERE from_user_id <> to_user_id",
      "SELECT count(*) FROM log WHERE kind = 2"},
     {"last entries", "SELECT 0",
@@ -68,8 +67,8 @@ static const struct count_pair unread_pair = {
 static const struct count_pair unread_pair_without_read_at = {
     "unread messages", "SELECT count(*) FROM messages WHERE from_user_id <> to_user_id",
     "SELECT coalesce(sum(received - read), 0) FROM conversation"};
-static const struct count_pair bundle_pair = {
-    "key bundles", "SELECT count(*) FROM user_keys", "SELECT count(*) FROM key_bundle"};
+static const struct count_pair bundle_pair = {"key bundles", "SELECT count(*) FROM user_keys",
+                                              "SELECT count(*) FROM key_bundle"};
 static const struct count_pair prekey_pairs[] = {
     {"used prekeys",
      "SELECT count(*) FROM (SELECT DISTINCT user_id, public_key FROM one_time_prekeys"
@@ -174,8 +173,7 @@ enum error adopt_run(sqlite3 *database, const char *path)
         return error;
     }
     log_event(LOG_INFO, "adopting", LOG_TEXT("file", path), LOG_TEXT("copy", copy),
-              LOG_INT("accounts", counts.accounts), LOG_INT("messages", counts.messages),
-              LOG_END);
+              LOG_INT("accounts", counts.accounts), LOG_INT("messages", counts.messages), LOG_END);
     error = convert(database, &tables);
     if (error == OK) {
         error = connection_exec(database, "COMMIT");
@@ -326,8 +324,8 @@ static enum error rows_convert(struct store *store, const struct adopt_tables *t
 
 static enum error counts_verify(sqlite3 *database, const struct adopt_tables *tables)
 {
-    enum error error = pair_verify(database, tables->has_read_at ? &unread_pair
-                                                                 : &unread_pair_without_read_at);
+    enum error error =
+        pair_verify(database, tables->has_read_at ? &unread_pair : &unread_pair_without_read_at);
 
     for (size_t i = 0; i < sizeof count_pairs / sizeof count_pairs[0] && error == OK; i++) {
         error = pair_verify(database, &count_pairs[i]);
@@ -400,8 +398,7 @@ static void undo(sqlite3 *database, const char *copy, const struct adopt_counts 
     }
     if (is_as_before(database, counts)) {
         log_event(LOG_ERROR, "adoption_undone", LOG_TEXT("copy", copy),
-                  LOG_TEXT("reason", "the file is the Rust server's database as it was"),
-                  LOG_END);
+                  LOG_TEXT("reason", "the file is the Rust server's database as it was"), LOG_END);
     } else if (copy_put_back(copy, database) == OK && is_as_before(database, counts)) {
         log_event(LOG_ERROR, "adoption_undone", LOG_TEXT("copy", copy),
                   LOG_TEXT("reason", "the copy was put back"), LOG_END);

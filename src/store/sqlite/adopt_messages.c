@@ -15,17 +15,18 @@
 static const char USER_IDS[] = "SELECT id FROM users ORDER BY id";
 
 #define MESSAGE_COLUMNS(other, is_read) "SELECT id, " other ", content, created_at, " is_read
-#define MESSAGES_TO " FROM messages INDEXED BY idx_messages_to_user WHERE to_user_id = ?1"         \
-                    " AND from_user_id <> ?1 ORDER BY id"
+#define MESSAGES_TO                                                                                \
+    " FROM messages INDEXED BY idx_messages_to_user WHERE to_user_id = ?1"                         \
+    " AND from_user_id <> ?1 ORDER BY id"
 
-static const char MESSAGES_SENT[] = MESSAGE_COLUMNS("to_user_id", "0") " FROM messages"
-                                    " INDEXED BY idx_messages_from_user WHERE from_user_id = ?1"
-                                    " ORDER BY id";
+static const char MESSAGES_SENT[] =
+    MESSAGE_COLUMNS("to_user_id", "0") " FROM messages"
+                                       " INDEXED BY idx_messages_from_user WHERE from_user_id = ?1"
+                                       " ORDER BY id";
 static const char MESSAGES_RECEIVED[] =
     MESSAGE_COLUMNS("from_user_id", "read_at IS NOT NULL") MESSAGES_TO;
 static const char MESSAGES_RECEIVED_UNREAD[] = MESSAGE_COLUMNS("from_user_id", "0") MESSAGES_TO;
-static const char TIME_BEFORE[] =
-    "SELECT created_at FROM messages WHERE id < ?1 ORDER BY id DESC";
+static const char TIME_BEFORE[] = "SELECT created_at FROM messages WHERE id < ?1 ORDER BY id DESC";
 
 /* The indexes are that server's own; a file may have lost them. */
 static const char INDEXES_MAKE[] =
@@ -92,9 +93,9 @@ static enum error log_write(struct store *store, int64_t account_id, const char 
         struct message_scan *scan = is_sent ? &sent : &received;
 
         seq++;
-        error = message_write(store, account_id,
-                              is_sent ? ENTRY_MESSAGE_SENT : ENTRY_MESSAGE_RECEIVED, &scan->query,
-                              seq, scratch);
+        error =
+            message_write(store, account_id, is_sent ? ENTRY_MESSAGE_SENT : ENTRY_MESSAGE_RECEIVED,
+                          &scan->query, seq, scratch);
         scan_next(scan);
     }
     sent_error = query_end(&sent.query);
@@ -148,8 +149,8 @@ static enum error message_write(struct store *store, int64_t account_id, enum en
     json_escape(adopt_text(query_text(row, 2), "messages", id, &scratch->repaired),
                 &scratch->escaped);
     if (scratch->escaped.overflowed || scratch->repaired.overflowed) {
-        log_event(LOG_ERROR, "message_too_long", LOG_TEXT("table", "messages"),
-                  LOG_INT("row", id), LOG_END);
+        log_event(LOG_ERROR, "message_too_long", LOG_TEXT("table", "messages"), LOG_INT("row", id),
+                  LOG_END);
         return ERROR_INTERNAL;
     }
     /* An empty text is still a text. */

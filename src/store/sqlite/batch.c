@@ -25,8 +25,7 @@
 /* How much more is written before another forced checkpoint, when a reader was in the way. */
 #define WAL_RETRY_FRAMES 1000
 
-static enum error transaction_run(struct store *store, const char *sql,
-                                  enum failure_moment moment);
+static enum error transaction_run(struct store *store, const char *sql, enum failure_moment moment);
 static void batch_over(struct store *store);
 static enum error checkpoint(struct store *store, int mode);
 static void checkpoint_if_overdue(struct store *store);
@@ -135,8 +134,7 @@ bool store_batch_is_lost(const struct store *store)
     return store->phase == STORE_IN_BATCH && store->lost_error != OK;
 }
 
-static enum error transaction_run(struct store *store, const char *sql,
-                                  enum failure_moment moment)
+static enum error transaction_run(struct store *store, const char *sql, enum failure_moment moment)
 {
     struct query query = query_read(store, sql);
     int code;

@@ -151,6 +151,9 @@ MUST_CHECK enum error query_end(struct query *query);
 /* Steps once, expects no row, and ends. */
 MUST_CHECK enum error query_run(struct query *query);
 
+/* When the connection closes. */
+void statements_finalize(struct store *store);
+
 /* Room for one more in an array in the arena: the array itself, or a larger copy of it. */
 void *rows_reserve(struct arena *arena, void *rows, size_t count, size_t *capacity,
                    size_t row_size);
@@ -158,8 +161,8 @@ void *rows_reserve(struct arena *arena, void *rows, size_t count, size_t *capaci
 /* ---- what the parts tell each other ----------------------------------------------------------*/
 
 /* After an SQLite error: translates it and notes whether the batch went with it. */
-MUST_CHECK enum error store_note_failure(struct store *store, int code,
-                                         enum failure_moment moment, const char *doing);
+MUST_CHECK enum error store_note_failure(struct store *store, int code, enum failure_moment moment,
+                                         const char *doing);
 /* Gives out the next number of a counter. */
 MUST_CHECK enum error counter_take(struct store *store, enum counter_name name, int64_t *out_id);
 /* meta `names`, read once per snapshot or batch; empties the name cache when it changed. */

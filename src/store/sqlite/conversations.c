@@ -81,9 +81,8 @@ enum error store_conversation_list(struct store *store, int64_t account_id, stru
     return OK;
 }
 
-enum error store_contact_list(struct store *store, int64_t account_id, int64_t after_id,
-                              size_t max, struct arena *arena, int64_t **out_ids,
-                              size_t *out_count)
+enum error store_contact_list(struct store *store, int64_t account_id, int64_t after_id, size_t max,
+                              struct arena *arena, int64_t **out_ids, size_t *out_count)
 {
     struct query query = query_read(store, CONTACT_LIST);
     int64_t *ids = NULL;

@@ -18,8 +18,7 @@ static enum error pages_copy(sqlite3 *to, sqlite3 *from);
 static enum error file_sync(const char *path, int flags);
 static enum error file_failed(const char *doing, const char *path);
 
-enum error copy_make(sqlite3 *source, const char *path, const char *suffix,
-                     char out_path[PATH_MAX])
+enum error copy_make(sqlite3 *source, const char *path, const char *suffix, char out_path[PATH_MAX])
 {
     char copy_path[PATH_MAX];
     char folder[PATH_MAX];

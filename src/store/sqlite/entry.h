@@ -11,8 +11,7 @@
 #define ENTRY_COLUMNS "seq, kind, other_id, ref, received, created_at_ms, text, chain"
 
 /* Adds the row as it is, seq and chain included. */
-MUST_CHECK enum error entry_add(struct store *store, int64_t account_id,
-                                const struct entry *entry);
+MUST_CHECK enum error entry_add(struct store *store, int64_t account_id, const struct entry *entry);
 
 /* The row of a query whose first columns are ENTRY_COLUMNS; the text is borrowed until its next
  * step. */

@@ -26,11 +26,11 @@ enum error failure_translate(sqlite3 *database, int code, enum failure_moment mo
     } else if (is_disk_full(code, system_error)) {
         error = ERROR_DISK_FULL;
     }
-    log_event(LOG_ERROR, "store_failed", LOG_TEXT("code", error_code(error)),
-              LOG_TEXT("doing", doing), LOG_INT("sqlite_code", code),
-              LOG_TEXT("reason", database == NULL ? sqlite3_errstr(code)
-                                                  : sqlite3_errmsg(database)),
-              LOG_INT("errno", system_error), LOG_END);
+    log_event(
+        LOG_ERROR, "store_failed", LOG_TEXT("code", error_code(error)), LOG_TEXT("doing", doing),
+        LOG_INT("sqlite_code", code),
+        LOG_TEXT("reason", database == NULL ? sqlite3_errstr(code) : sqlite3_errmsg(database)),
+        LOG_INT("errno", system_error), LOG_END);
     return error;
 }
 
@@ -57,6 +57,6 @@ static bool leaves_outcome_open(int code, enum failure_moment moment)
 
 static bool is_disk_full(int code, int system_error)
 {
-    return code == SQLITE_FULL || ((code & 0xff) == SQLITE_IOERR &&
-                                   (system_error == ENOSPC || system_error == EDQUOT));
+    return code == SQLITE_FULL ||
+           ((code & 0xff) == SQLITE_IOERR && (system_error == ENOSPC || system_error == EDQUOT));
 }

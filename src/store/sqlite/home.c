@@ -178,9 +178,8 @@ static enum error lock_open(const char *lock_path, int *out_fd)
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         code = errno;
         (void)close(fd);
-        return refused(lock_path, code == EWOULDBLOCK
-                                      ? "another process has this database open"
-                                      : strerror(code));
+        return refused(lock_path, code == EWOULDBLOCK ? "another process has this database open"
+                                                      : strerror(code));
     }
     *out_fd = fd;
     return OK;
@@ -277,8 +276,7 @@ static enum error content_find(sqlite3 *database, enum home_content *out_content
     int64_t version = 0;
     int64_t our_tables = 0;
     bool is_rust = false;
-    enum error error =
-        connection_int(database, "SELECT count(*) FROM sqlite_master", &objects);
+    enum error error = connection_int(database, "SELECT count(*) FROM sqlite_master", &objects);
 
     if (error == OK) {
         error = connection_int(database, "PRAGMA user_version", &version);

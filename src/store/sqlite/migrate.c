@@ -22,8 +22,7 @@ enum error migrate_run(sqlite3 *database, const char *path)
         return error;
     }
     if (version > newest) {
-        log_event(LOG_ERROR, "schema_newer", LOG_INT("schema", version),
-                  LOG_INT("known", newest),
+        log_event(LOG_ERROR, "schema_newer", LOG_INT("schema", version), LOG_INT("known", newest),
                   LOG_TEXT("reason", "a newer server has written this database; run that one"),
                   LOG_END);
         return ERROR_INTERNAL;

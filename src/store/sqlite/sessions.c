@@ -11,8 +11,7 @@ static const char SESSION_FIND[] = "SELECT id, account_id, created_at_ms, last_u
 static const char SESSION_LIST[] = "SELECT id, label, created_at_ms, last_used_at_ms FROM session"
                                    " WHERE account_id = ?1 ORDER BY id DESC";
 /* Both look the digest up by the index on (account_id, id) first. */
-static const char SESSION_DELETE[] =
-    "DELETE FROM session WHERE account_id = ?1 AND id = ?2";
+static const char SESSION_DELETE[] = "DELETE FROM session WHERE account_id = ?1 AND id = ?2";
 static const char SESSION_SET_USED[] =
     "UPDATE session SET last_used_at_ms = ?3 WHERE account_id = ?1 AND id = ?2";
 

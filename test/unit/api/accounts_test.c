@@ -59,8 +59,7 @@ static void creating_refuses_in_the_order_of_the_contract(void **state)
     struct answer answer;
 
     (void)state;
-    loopback_request(&loopback, "POST", create, NULL, "{", "Content-Type: text/plain\r\n",
-                     &answer);
+    loopback_request(&loopback, "POST", create, NULL, "{", "Content-Type: text/plain\r\n", &answer);
     assert_int_equal(answer.error, ERROR_TYPE_UNSUPPORTED);
     answer_release(&answer);
     loopback_request(&loopback, "POST", create, NULL, "{", "Content-Encoding: gzip\r\n", &answer);
@@ -104,11 +103,11 @@ static void a_new_account_can_be_looked_up_with_its_token(void **state)
     assert_int_equal(answer.status, 200);
     assert_string_equal(answer_member(&answer, "username"), "anna");
     assert_string_equal(answer_member(&answer, "user_id"), "1");
-    assert_int_equal(strlen(answer_member(&answer, "created_at")), strlen("2025-11-03T12:00:00.123Z"));
+    assert_int_equal(strlen(answer_member(&answer, "created_at")),
+                     strlen("2025-11-03T12:00:00.123Z"));
     answer_release(&answer);
     expect("GET", "/api/account", NULL, NULL, 401, "token_missing");
-    expect("GET", "/api/account", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", NULL, 401,
-           "token_invalid");
+    expect("GET", "/api/account", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", NULL, 401, "token_invalid");
 }
 
 static void unknown_names_and_wrong_passwords_are_told_alike(void **state)
@@ -118,18 +117,17 @@ static void unknown_names_and_wrong_passwords_are_told_alike(void **state)
     (void)state;
     expect("POST", target, NULL, "{\"username\":\"nobody\",\"password\":\"secret\"}", 401,
            "credentials_wrong");
-    expect("POST", target, NULL, "{\"username\":\"\",\"password\":\"\"}", 401,
-           "credentials_wrong");
+    expect("POST", target, NULL, "{\"username\":\"\",\"password\":\"\"}", 401, "credentials_wrong");
     expect("POST", target, NULL, "{\"username\":\"anna\",\"password\":\"Secret\"}", 401,
            "credentials_wrong");
-    expect("POST", target, NULL, "{\"username\":\"anna\",\"password\":\"secret\",\"label\":1}",
-           422, "body_shape");
+    expect("POST", target, NULL, "{\"username\":\"anna\",\"password\":\"secret\",\"label\":1}", 422,
+           "body_shape");
     expect("POST", target, NULL,
            "{\"username\":\"anna\",\"password\":\"secret\",\"label\":"
            "\"12345678901234567890123456789012345678901234567890123456789012345\"}",
            400, "label_too_long");
-    expect("POST", target, NULL,
-           "{\"username\":\"ANNA\",\"password\":\"secret\",\"label\":null}", 200, NULL);
+    expect("POST", target, NULL, "{\"username\":\"ANNA\",\"password\":\"secret\",\"label\":null}",
+           200, NULL);
 }
 
 static void sessions_are_listed_and_ended(void **state)

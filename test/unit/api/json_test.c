@@ -42,9 +42,9 @@ static void texts_are_read_unescaped(void **state)
                                     {.name = "b", .form = JSON_TEXT}};
 
     (void)state;
-    assert_int_equal(json_read(STR("{\"b\":\"\\u00e9\\ud83d\\ude00\\n\",\"\\u0061\":\"\"}"),
-                               members, 2, &arena),
-                     OK);
+    assert_int_equal(
+        json_read(STR("{\"b\":\"\\u00e9\\ud83d\\ude00\\n\",\"\\u0061\":\"\"}"), members, 2, &arena),
+        OK);
     assert_true(str_equal(members[0].text, STR("")));
     assert_true(str_equal(members[1].text, STR("\xc3\xa9\xf0\x9f\x98\x80\n")));
 }
@@ -83,9 +83,8 @@ static void wrong_forms_have_the_wrong_shape(void **state)
 {
     static const char *const texts[] = {"1", "true", "null", "[]", "{}", "[\"a\"]"};
     static const char *const numbers[] = {"\"1\"", "true", "null", "[]", "{}", "1.5", "-0.1"};
-    static const char *const lists[] = {"1",  "true",        "null",         "{}",
-                                        "\"", "[1]",         "[\"a\",null]", "[[\"a\"]]",
-                                        "\"a\"", "[\"a\",{}]"};
+    static const char *const lists[] = {"1",   "true",         "null",      "{}",    "\"",
+                                        "[1]", "[\"a\",null]", "[[\"a\"]]", "\"a\"", "[\"a\",{}]"};
     char body[64];
 
     (void)state;

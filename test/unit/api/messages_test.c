@@ -69,8 +69,8 @@ static void bad_sends_are_refused(void **state)
     expect("POST", target, anna, NULL, 400, "body_missing");
     expect("POST", target, anna, "{\"to_username\":\"ben\"}", 422, "body_shape");
     expect("POST", target, anna, "{\"to_username\":null,\"content\":\"x\"}", 422, "body_shape");
-    expect("POST", target, anna, "{\"to_username\":\"ben\",\"content\":\"x\",\"client_id\":7}",
-           422, "body_shape");
+    expect("POST", target, anna, "{\"to_username\":\"ben\",\"content\":\"x\",\"client_id\":7}", 422,
+           "body_shape");
     expect("POST", target, anna, "{\"to_username\":\"ben\",\"content\":\"\"}", 400,
            "content_empty");
     expect("POST", target, anna, "{\"to_username\":\"nobody\",\"content\":\"x\"}", 404,

@@ -138,11 +138,16 @@ static void a_list_is_whole_unless_something_of_it_is_asked_for(void **state)
 
 static void numbers_that_are_none_are_refused(void **state)
 {
-    static const char *const limits[] = {"limit=0",   "limit=1001", "limit=-1", "limit=",
-                                         "limit",     "limit=1.5",  "limit=a",  "limit=+1",
-                                         "limit=1e2", "limit=18446744073709551617"};
-    static const char *const seqs[] = {"before=0", "before=-1", "before=", "after=-1", "after=x",
-                                       "before=9007199254740992", "after=9007199254740992"};
+    static const char *const limits[] = {
+        "limit=0",   "limit=1001", "limit=-1", "limit=",    "limit",
+        "limit=1.5", "limit=a",    "limit=+1", "limit=1e2", "limit=18446744073709551617"};
+    static const char *const seqs[] = {"before=0",
+                                       "before=-1",
+                                       "before=",
+                                       "after=-1",
+                                       "after=x",
+                                       "before=9007199254740992",
+                                       "after=9007199254740992"};
     struct page_params params;
 
     (void)state;

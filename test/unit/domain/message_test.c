@@ -126,6 +126,36 @@ static void a_message_to_oneself_is_one_entry_and_never_unread(void **state)
     domain_fixture_release(&f);
 }
 
+/* Which stands first in the dump, in which entries are in the order they were written. */
+static bool was_written_before(struct domain_fixture *f, const char *first, const char *second)
+{
+    struct str dump = fixture_dump(f);
+    const char *first_at = strstr(dump.ptr, first);
+    const char *second_at = strstr(dump.ptr, second);
+
+    assert_non_null(first_at);
+    assert_non_null(second_at);
+    return first_at < second_at;
+}
+
+static void the_lower_account_is_written_first(void **state)
+{
+    struct domain_fixture f;
+    int64_t marked;
+
+    (void)state;
+    init_with_two(&f);
+    (void)fixture_send(&f, 1, "bob", "1");
+    (void)fixture_send(&f, 2, "alice", "2");
+    assert_int_equal(mark(&f, 1, 2, 0, &marked), OK);
+    assert_int_equal(mark(&f, 2, 1, 0, &marked), OK);
+    assert_true(was_written_before(&f, "\nentry 1 1 ", "\nentry 2 1 "));
+    assert_true(was_written_before(&f, "\nentry 1 2 ", "\nentry 2 2 "));
+    assert_true(was_written_before(&f, "\nentry 1 3 ", "\nentry 2 3 "));
+    assert_true(was_written_before(&f, "\nentry 1 4 ", "\nentry 2 4 "));
+    domain_fixture_release(&f);
+}
+
 static void what_cannot_be_sent_leaves_nothing(void **state)
 {
     struct domain_fixture f;
@@ -411,6 +441,7 @@ int main(void)
         cmocka_unit_test(a_message_is_in_both_logs_and_conversations),
         cmocka_unit_test(messages_are_chained_within_their_conversation),
         cmocka_unit_test(a_message_to_oneself_is_one_entry_and_never_unread),
+        cmocka_unit_test(the_lower_account_is_written_first),
         cmocka_unit_test(what_cannot_be_sent_leaves_nothing),
         cmocka_unit_test(a_repeated_key_answers_the_first_message),
         cmocka_unit_test(a_key_is_bound_to_its_body_as_sent),

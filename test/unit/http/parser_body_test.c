@@ -167,7 +167,7 @@ static void the_limit_itself_is_allowed(void **state)
 
     (void)state;
     memset(expected + 6, 'a', TRACE_BODY_MAX_BYTES);
-    strncpy(expected + 6 + TRACE_BODY_MAX_BYTES, "'; ", 4);
+    memcpy(expected + 6 + TRACE_BODY_MAX_BYTES, "'; ", 4);
     check_chunked_repeated("", "1\r\na\r\n", 1000, "0\r\n\r\n", expected);
     check_chunked_repeated("3e8\r\n", "a", 1000, "\r\n0\r\n\r\n", expected);
 }

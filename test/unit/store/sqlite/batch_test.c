@@ -326,9 +326,8 @@ static void a_walk_jumps_over_what_is_no_message(void **state)
     assert_ok(store_walk_next(s->writer, &found, &entry));
     assert_true(found);
     assert_int_equal(entry.seq, 1);
-    assert_in_range(sqlite3_stmt_status(s->writer->walk.query.statement,
-                                        SQLITE_STMTSTATUS_VM_STEP, 0),
-                    1, 200);
+    assert_in_range(
+        sqlite3_stmt_status(s->writer->walk.query.statement, SQLITE_STMTSTATUS_VM_STEP, 0), 1, 200);
     store_walk_end(s->writer);
 }
 
@@ -356,8 +355,7 @@ static void *read_snapshots(void *argument)
 
         if (store_snapshot_begin(reading->store) != OK ||
             store_moment_find(reading->store, 1, &moment) != OK ||
-            moment.head_seq < reading->last_head ||
-            store_walk_begin(reading->store, &walk) != OK) {
+            moment.head_seq < reading->last_head || store_walk_begin(reading->store, &walk) != OK) {
             abort();
         }
         for (int64_t seq = moment.head_seq; seq > 0 && seq > moment.head_seq - 20; seq--) {

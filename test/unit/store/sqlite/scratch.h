@@ -5,9 +5,9 @@
 #ifndef MIGCHAT_TEST_SCRATCH_H
 #define MIGCHAT_TEST_SCRATCH_H
 
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 
 #include <cmocka.h>
