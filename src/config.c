@@ -23,28 +23,29 @@ struct command_line {
     struct str flags[OPTION_COUNT]; /* ptr NULL where not given */
 };
 
-static bool arguments_read(int argc, char *const *argv, struct command_line *out_line,
+static bool arguments_read(int argc, const char *const *argv, struct command_line *out_line,
                            struct buf *message);
-static bool flag_read(int argc, char *const *argv, int *at, struct command_line *line,
+static bool flag_read(int argc, const char *const *argv, int *at, struct command_line *line,
                       struct buf *message);
-static bool command_read(int argc, char *const *argv, int *at, enum config_command *out_command,
-                         struct buf *message);
+static bool command_read(int argc, const char *const *argv, int *at,
+                         enum config_command *out_command, struct buf *message);
 static void append_nearest(struct buf *message, const char *before, const char *nearest);
 static void defaults_set(struct config *config);
 static bool file_apply(struct config *config, const struct command_line *line,
-                       char *const *environment, struct buf *message);
-static bool environment_apply(struct config *config, char *const *environment, struct buf *message);
+                       const char *const *environment, struct buf *message);
+static bool environment_apply(struct config *config, const char *const *environment,
+                              struct buf *message);
 static bool variable_apply(struct config *config, enum option option, struct str name,
                            struct str value, struct buf *message);
-static void unknown_variables_warn(char *const *environment, struct buf *message);
-static bool variable_find(char *const *environment, struct str name, struct str *out_value);
+static void unknown_variables_warn(const char *const *environment, struct buf *message);
+static bool variable_find(const char *const *environment, struct str name, struct str *out_value);
 static bool rust_log_level(struct str directives, struct str *out_level);
 static bool flags_apply(struct config *config, const struct command_line *line,
                         struct buf *message);
 static struct str origin_of(struct config *config, struct str before, struct str name);
 static void unfit_values_warn(const struct config *config, struct buf *message);
 
-enum config_outcome config_read(int argc, char *const *argv, char *const *environment,
+enum config_outcome config_read(int argc, const char *const *argv, const char *const *environment,
                                 struct config *out_config, struct buf *message)
 {
     struct command_line line = {.command = COMMAND_SERVE};
@@ -75,7 +76,7 @@ void config_release(struct config *config)
 
 /* ---- the command line ------------------------------------------------------------------------ */
 
-static bool arguments_read(int argc, char *const *argv, struct command_line *out_line,
+static bool arguments_read(int argc, const char *const *argv, struct command_line *out_line,
                            struct buf *message)
 {
     bool has_command = false, is_good = true;
@@ -107,7 +108,7 @@ static bool arguments_read(int argc, char *const *argv, struct command_line *out
 }
 
 /* `--flag value` or `--flag=value`. Given twice, the last one counts: scripts append. */
-static bool flag_read(int argc, char *const *argv, int *at, struct command_line *line,
+static bool flag_read(int argc, const char *const *argv, int *at, struct command_line *line,
                       struct buf *message)
 {
     struct str value = str_from(argv[*at]);
@@ -140,8 +141,8 @@ static bool flag_read(int argc, char *const *argv, int *at, struct command_line 
     return true;
 }
 
-static bool command_read(int argc, char *const *argv, int *at, enum config_command *out_command,
-                         struct buf *message)
+static bool command_read(int argc, const char *const *argv, int *at,
+                         enum config_command *out_command, struct buf *message)
 {
     static const struct {
         const char *first;
@@ -211,7 +212,7 @@ static void defaults_set(struct config *config)
 }
 
 static bool file_apply(struct config *config, const struct command_line *line,
-                       char *const *environment, struct buf *message)
+                       const char *const *environment, struct buf *message)
 {
     struct str variable = str_from(option_rows[OPTION_CONFIG].variable);
     struct str path;
@@ -234,7 +235,8 @@ static bool file_apply(struct config *config, const struct command_line *line,
            config_file_read(config, config_text(config, OPTION_CONFIG).ptr, message);
 }
 
-static bool environment_apply(struct config *config, char *const *environment, struct buf *message)
+static bool environment_apply(struct config *config, const char *const *environment,
+                              struct buf *message)
 {
     struct str value, level;
     bool is_good = true;
@@ -264,9 +266,9 @@ static bool variable_apply(struct config *config, enum option option, struct str
 }
 
 /* A mistyped variable must not be silent, but other programs may have some of this prefix. */
-static void unknown_variables_warn(char *const *environment, struct buf *message)
+static void unknown_variables_warn(const char *const *environment, struct buf *message)
 {
-    for (char *const *entry = environment; *entry != NULL; entry++) {
+    for (const char *const *entry = environment; *entry != NULL; entry++) {
         struct str value = str_from(*entry);
         struct str name = str_cut(&value, '=');
         enum option option;
@@ -280,9 +282,9 @@ static void unknown_variables_warn(char *const *environment, struct buf *message
 }
 
 /* An empty variable counts as none: that is how compose files and units switch one off. */
-static bool variable_find(char *const *environment, struct str name, struct str *out_value)
+static bool variable_find(const char *const *environment, struct str name, struct str *out_value)
 {
-    for (char *const *entry = environment; *entry != NULL; entry++) {
+    for (const char *const *entry = environment; *entry != NULL; entry++) {
         struct str value = str_from(*entry);
         if (str_equal(str_cut(&value, '='), name) && value.len > 0) {
             *out_value = value;

@@ -139,7 +139,8 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 /* `argv` and `environment` end in NULL and outlive the config. Storage of `out_config` is the
  * caller's; it is to be released in every case. With --help or --version nothing else is looked
  * at. */
-MUST_CHECK enum config_outcome config_read(int argc, char *const *argv, char *const *environment,
+MUST_CHECK enum config_outcome config_read(int argc, const char *const *argv,
+                                           const char *const *environment,
                                            struct config *out_config, struct buf *message);
 void config_release(struct config *config);
 

@@ -58,7 +58,8 @@ int main(int argc, char **argv)
 
     buf_init(&message, TEXT_MAX_BYTES);
     buf_init(&text, TEXT_MAX_BYTES);
-    if (config_read(argc, argv, environ, &config, &message) == CONFIG_REFUSED) {
+    if (config_read(argc, (const char *const *)argv, (const char *const *)environ, &config,
+                    &message) == CONFIG_REFUSED) {
         messages_print(&message);
         exit_code = EXIT_USAGE;
     } else {

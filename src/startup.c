@@ -141,8 +141,15 @@ static enum error services_open(struct crew *crew, struct services *services)
         services->scratch = password_scratch_new();
         return OK;
     }
-    return store_open(crew->home, services->lane == LANE_WRITE ? STORE_READ_WRITE : STORE_READ_ONLY,
-                      &services->store);
+    bool is_writer = services->lane == LANE_WRITE;
+    enum error error =
+        store_open(crew->home, is_writer ? STORE_READ_WRITE : STORE_READ_ONLY, &services->store);
+
+    if (error == OK && is_writer) {
+        /* Later the writer looks when it rests; /readyz must know before the first request. */
+        atomic_store(&services->readiness->disk_is_low, store_disk_is_low(services->store));
+    }
+    return error;
 }
 
 void crew_close(struct crew *crew)

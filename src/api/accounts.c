@@ -152,6 +152,9 @@ enum error api_account_password_write(struct exchange *exchange, struct services
     enum error error = account_set_password(services->store, exchange->account_id,
                                             exchange->session_id, work->checked_hash,
                                             work->new_hash, services->now_ms, &exchange->arena);
+    if (error == ERROR_ACCOUNT_CHANGED) {
+        return exchange_begin_again(exchange);
+    }
     if (error == OK) {
         answer_nothing(exchange);
     }
@@ -183,6 +186,9 @@ enum error api_account_delete_write(struct exchange *exchange, struct services *
     enum error error =
         account_delete(services->store, exchange->account_id, exchange->work->account.checked_hash,
                        services->now_ms, &exchange->arena);
+    if (error == ERROR_ACCOUNT_CHANGED) {
+        return exchange_begin_again(exchange);
+    }
     if (error == OK) {
         answer_nothing(exchange);
     }

@@ -87,6 +87,9 @@ enum error api_login_write(struct exchange *exchange, struct services *services)
 
     enum error error =
         account_check_hash(services->store, work->account_id, work->checked_hash, &exchange->arena);
+    if (error == ERROR_ACCOUNT_CHANGED) {
+        return exchange_begin_again(exchange);
+    }
     if (error == OK && work->new_hash.ptr != NULL) {
         error = account_raise_hash(services->store, work->account_id, work->checked_hash,
                                    work->new_hash, &exchange->arena);

@@ -52,6 +52,7 @@ void exchange_clear(struct exchange *exchange)
     exchange->route = NULL;
     exchange->route_parameter = (struct str){NULL, 0};
     exchange->step = 0;
+    exchange->begun_again = 0;
     exchange->page = 0;
     exchange->is_done = false;
     exchange->notes_use = false;
@@ -91,6 +92,15 @@ enum lane exchange_lane(const struct exchange *exchange)
     return route->steps[exchange->step].lane;
 }
 
+enum error exchange_begin_again(struct exchange *exchange)
+{
+    if (exchange->begun_again == EXCHANGE_BEGUN_AGAIN_MAX) {
+        return ERROR_OVERLOADED;
+    }
+    exchange->begun_again++;
+    return OK;
+}
+
 void exchange_run_step(struct exchange *exchange, struct services *services)
 {
     const struct route *route = exchange->route;
@@ -101,10 +111,15 @@ void exchange_run_step(struct exchange *exchange, struct services *services)
         return;
     }
     REQUIRE(!exchange->is_done && exchange->step <= last_step(route));
+    unsigned begun_again = exchange->begun_again;
     enum error error = route->steps[exchange->step].run(exchange, services);
     if (error != OK) {
         response_error(exchange, error);
         exchange->is_done = true;
+        return;
+    }
+    if (exchange->begun_again != begun_again) {
+        exchange->step = 0;
         return;
     }
     exchange->is_done = exchange->step == last_step(route);

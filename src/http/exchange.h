@@ -32,6 +32,7 @@ struct exchange {
     const struct route *route;  /* NULL until admitted */
     struct str route_parameter; /* the decoded path segment in braces */
     unsigned step;              /* of route->steps, the next to run */
+    unsigned begun_again;       /* how often exchange_begin_again sent it back to the first step */
     unsigned page;              /* of a streamed body: 0 for the first, counted by the connection */
     bool is_done;               /* the last step ran or one failed: the response is to be written */
     bool notes_use;             /* set by dispatch on a read lane: before it is written, the write
@@ -56,6 +57,11 @@ void exchange_name(struct exchange *exchange);
 /* The lane of the step to run next: the write lane when notes_use is set, for a stream's next page
  * (page > 0) the lane of the route's last step. REQUIREs that there is one. */
 enum lane exchange_lane(const struct exchange *exchange);
+/* For a step that found that what an earlier one checked has changed meanwhile: runs the route from
+ * its first step again. Return its result from the step: OK, or OVERLOADED after
+ * EXCHANGE_BEGUN_AGAIN_MAX times. The step must have written nothing. */
+#define EXCHANGE_BEGUN_AGAIN_MAX 3u
+MUST_CHECK enum error exchange_begin_again(struct exchange *exchange);
 /* Runs the step on this thread and moves on: sets is_done after the last step or an error (whose
  * response it makes). For a page of a streamed body empties the response's body and runs the last
  * step again; an error there makes the response `failed`, since its head is out already. */

@@ -18,6 +18,7 @@ NOT_OVER_A_SOCKET = {
     "store_failed": "needs a disk that answers with an error",
     "writer_stuck": "needs a commit that takes longer than ten seconds",
     "disk_full": "needs a small file system, which only root may mount (storage_test.py does)",
+    "account_changed": "the route begins again instead",
     "draining": "seen only when a request comes between the signal and the close; "
                 "stopping_test.py takes either",
     "password_not_allowed": "U+0000 in a body is refused as json_malformed before",

@@ -19,6 +19,8 @@ PIPELINE = 50
 STOPPED_READERS = 100
 READER_MAX_BYTES = 128 * 1024
 WAL_MAX_BYTES = 16 * 1024 * 1024
+# A list is at least the contents in it.
+LIST_BYTES_LEAST = MESSAGES * CONTENT_BYTES - 1024 * 1024
 
 
 def fill(server, sender, recipient, count):
@@ -51,6 +53,28 @@ def send_bytes(sender, recipient, content):
 def list_bytes(account, version="HTTP/1.1"):
     return request_bytes("GET", "/api/messages", [("Authorization", f"Bearer {account.token}")],
                          version=version)
+
+
+def unread_bytes(reader):
+    """What the kernel holds between the server and this reader: sent, not yet read."""
+    near, far = reader.socket.getsockname()[1], reader.socket.getpeername()[1]
+    total = len(reader.received)
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        for line in list(table)[1:]:
+            words = line.split()
+            ports = tuple(int(place.split(":")[1], 16) for place in words[1:3])
+            sending, receiving = (int(count, 16) for count in words[4].split(":"))
+            if ports == (far, near):
+                total += sending
+            elif ports == (near, far):
+                total += receiving
+    return total
+
+
+def check_waiting(reader, list_bytes_least):
+    """The server has not yet written its list: it waits for this reader."""
+    assert unread_bytes(reader) < list_bytes_least, \
+        "the kernel took the whole list: the reader does not hold the server up, nothing is tested"
 
 
 class Long:
@@ -121,6 +145,7 @@ def test_what_is_sent_while_a_slow_reader_reads_is_not_in_its_list(long):
         response = connection.head()
         assert response.status == 200
         parts = [connection.chunk()]
+        check_waiting(connection, LIST_BYTES_LEAST)
         wanted = dict(long.sent)
         for _ in range(20):
             sent = long.sender.send(long.account)
@@ -152,6 +177,8 @@ def test_readers_that_stop_cost_little_and_hold_nothing_up(long, capsys):
             reader.send(list_bytes(long.account))
         for reader in readers:
             assert reader.head().status == 200
+        for reader in readers:
+            check_waiting(reader, LIST_BYTES_LEAST)
         each = (long.server.rss_bytes() - before) / STOPPED_READERS
         with capsys.disabled():
             print(f"\na stopped reader costs {each / 1024:.1f} KB"
@@ -197,9 +224,34 @@ def test_names_are_those_while_it_is_written(long):
         connection.send(list_bytes(long.account))
         connection.head()
         parts = [connection.chunk()]
+        check_waiting(connection, LIST_BYTES_LEAST)
         long.sender.rename(new)
         while parts[-1]:
             parts.append(connection.chunk())
     entries = json.loads(b"".join(parts))
     assert [e["id"] for e in entries] == sorted(long.sent, reverse=True)
     assert {e["from_username"] for e in entries} <= {old, new}
+
+
+@pytest.mark.parametrize("path", ("/api/messages", "/api/messages?limit=2",
+                                  "/api/messages/filtered?with_user={sender}"))
+def test_a_message_longer_than_a_page_is_of_the_same_moment(start, path):
+    """While the newest row itself is being written, piece by piece, newer ones stay out."""
+    server = start(flags=["--max-message-bytes", "8000000", "--max-body-bytes", "20000000"])
+    alice, bob = server.api.create(), server.api.create()
+    older = alice.send(bob)
+    huge = alice.send(bob, seen.new_content("\"\u0001x" * 1_000_000))
+    target = path.format(sender=alice.username)
+    with Connection(server.port, receive_buffer=4096) as connection:
+        connection.send(request_bytes("GET", target,
+                                      [("Authorization", f"Bearer {bob.token}")]))
+        assert connection.head().status == 200
+        parts = [connection.chunk()]
+        check_waiting(connection, 6_000_000)
+        alice.send(bob)
+        bob.mark_read(alice.username)
+        while parts[-1]:
+            parts.append(connection.chunk())
+    entries = json.loads(b"".join(parts))
+    assert [e["id"] for e in entries] == [huge["message_id"], older["message_id"]]
+    assert entries[0]["content"] == huge["content"]

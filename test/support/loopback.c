@@ -125,7 +125,10 @@ void loopback_ask(struct loopback *loopback, struct str request, between_pages b
         page_collect(exchange, &answer);
     }
     answer.error = exchange->response.error;
+    /* A NUL behind it, not counted, so that tests can search it as a string. */
+    buf_append_char(&answer.body, '\0');
     REQUIRE(!answer.body.overflowed);
+    buf_truncate(&answer.body, answer.body.len - 1);
     exchange_free(exchange);
     *out_answer = answer;
 }

@@ -31,7 +31,7 @@ struct answer {
     int status;
     enum error error;
     struct buf fields; /* the response's own field lines */
-    struct buf body;   /* all pages */
+    struct buf body;   /* all pages, a NUL behind them */
     unsigned page_count;
     size_t page_max_bytes;
     size_t arena_max_bytes; /* of the exchange, after any page */

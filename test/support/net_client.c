@@ -29,6 +29,11 @@ static void chunks_take(struct client *client, struct client_answer *answer);
 
 void client_connect(struct client *client, const struct net_server *net)
 {
+    client_connect_little(client, net, 0);
+}
+
+void client_connect_little(struct client *client, const struct net_server *net, int bytes)
+{
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons(server_port(net->server)),
                                   .sin_addr = {htonl(INADDR_LOOPBACK)}};
@@ -39,6 +44,11 @@ void client_connect(struct client *client, const struct net_server *net)
     assert_true(client->socket >= 0);
     assert_int_equal(
         setsockopt(client->socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+    if (bytes > 0) {
+        /* Before it connects: the first window told depends on it. */
+        assert_int_equal(setsockopt(client->socket, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)),
+                         0);
+    }
     assert_int_equal(connect(client->socket, (struct sockaddr *)&address, sizeof(address)), 0);
 }
 
@@ -60,6 +70,7 @@ void client_send_bytes(struct client *client, const char *bytes, size_t len)
         ssize_t sent = send(client->socket, bytes, len, MSG_NOSIGNAL);
 
         if (sent < 0) {
+            client->was_reset = true;
             return;
         }
         bytes += sent;

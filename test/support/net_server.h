@@ -94,6 +94,8 @@ struct client_answer {
 };
 
 void client_connect(struct client *client, const struct net_server *net);
+/* Its kernel holds about so many bytes that it did not read. */
+void client_connect_little(struct client *client, const struct net_server *net, int bytes);
 void client_close(struct client *client);
 /* All bytes, or as many as the server takes before it resets. */
 void client_send(struct client *client, const char *text);

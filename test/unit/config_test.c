@@ -46,8 +46,7 @@ static void read_with(struct reading *reading, const char *const *flags,
         }
     }
     buf_init(&reading->message, MESSAGE_MAX_BYTES);
-    reading->outcome = config_read(argc, (char *const *)argv, (char *const *)environment,
-                                   &reading->config, &reading->message);
+    reading->outcome = config_read(argc, argv, environment, &reading->config, &reading->message);
     buf_append_char(&reading->message, '\0');
 }
 

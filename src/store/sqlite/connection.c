@@ -7,6 +7,7 @@
 #include "store/sqlite/connection.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/require.h"
@@ -42,7 +43,7 @@ static const struct limit limits[] = {
     {SQLITE_LIMIT_WORKER_THREADS, 0},
 };
 
-static void prepare_process(void);
+static void configure_library(void);
 static enum error connection_harden(sqlite3 *database);
 static enum error connection_pragma(sqlite3 *database, const char *format, long long value);
 static enum error store_set_up(struct store *store);
@@ -50,14 +51,14 @@ static int on_wal_commit(void *store, sqlite3 *database, const char *schema, int
 
 /* ---- connections -----------------------------------------------------------------------------*/
 
-void connection_prepare_process(void)
+void connection_configure_library(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-    REQUIRE(pthread_once(&once, prepare_process) == 0);
+    REQUIRE(pthread_once(&once, configure_library) == 0);
 }
 
-static void prepare_process(void)
+static void configure_library(void)
 {
     /* Refused when somebody has used SQLite before us; it works then, only slower. */
     (void)sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
@@ -264,4 +265,13 @@ void store_around_free(struct store *store)
 {
     statements_finalize(store);
     free(store);
+}
+
+/* Called by main only, before any thread starts. */
+const char *store_library_version(void)
+{
+    static char text[32];
+
+    (void)snprintf(text, sizeof(text), "SQLite %s", sqlite3_libversion());
+    return text;
 }

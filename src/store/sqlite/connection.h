@@ -115,7 +115,7 @@ struct store {
 
 /* Once per process, before the first use of SQLite: no mutexes of its own around connections that
  * never leave a thread, no counting of memory under a lock. */
-void connection_prepare_process(void);
+void connection_configure_library(void);
 /* Opens a file (or ":memory:") with our limits and safety settings, nothing that depends on its
  * content. `flags` as for sqlite3_open_v2. */
 MUST_CHECK enum error connection_open(const char *path, int flags, sqlite3 **out_database);

@@ -50,7 +50,7 @@ enum error store_home_open(const struct store_settings *settings, struct store_h
     enum error error = OK;
 
     REQUIRE(home != NULL);
-    connection_prepare_process();
+    connection_configure_library();
     home->settings = *settings;
     home->lock_fd = -1;
     home->is_in_memory = strcmp(settings->path, ":memory:") == 0;

@@ -196,15 +196,6 @@ void *rows_reserve(struct arena *arena, void *rows, size_t count, size_t *capaci
     return larger;
 }
 
-/* Called by main only, before any thread starts. */
-const char *store_library_version(void)
-{
-    static char text[32];
-
-    (void)snprintf(text, sizeof(text), "SQLite %s", sqlite3_libversion());
-    return text;
-}
-
 void statements_finalize(struct store *store)
 {
     for (size_t i = 0; i < STATEMENT_SLOTS; i++) {

@@ -273,18 +273,25 @@ static struct exchange *run_to_hash(struct str request)
     return exchange;
 }
 
-static void run_write(struct exchange *exchange)
+static void run_next(struct exchange *exchange, enum lane lane)
 {
     struct list batch;
 
+    assert_int_equal(exchange_lane(exchange), lane);
     list_init(&batch);
     list_append(&batch, &exchange->node);
-    assert_int_equal(loopback_run(&loopback, LANE_WRITE, &batch), OK);
+    assert_int_equal(loopback_run(&loopback, lane, &batch), OK);
     list_remove(&exchange->node);
+}
+
+static void run_write(struct exchange *exchange)
+{
+    run_next(exchange, LANE_WRITE);
     assert_true(exchange->is_done);
 }
 
-static void a_hash_that_changed_between_the_steps_stops_the_write(void **state)
+/* What was checked is checked again, and then it is the wrong password. */
+static void a_hash_that_changed_between_the_steps_is_checked_again(void **state)
 {
     struct exchange *logs_in =
         run_to_hash(STR("POST /api/account/login HTTP/1.1\r\nHost: a\r\n"
@@ -294,9 +301,59 @@ static void a_hash_that_changed_between_the_steps_stops_the_write(void **state)
     (void)state;
     expect("POST", "/api/account/password", anna,
            "{\"current_password\":\"secret\",\"new_password\":\"next\"}", 204, NULL);
+    run_next(logs_in, LANE_WRITE);
+    assert_false(logs_in->is_done);
+    run_next(logs_in, LANE_READ);
+    run_next(logs_in, LANE_HASH);
+    assert_true(logs_in->is_done);
+    assert_int_equal(logs_in->response.error, ERROR_CREDENTIALS_WRONG);
+    exchange_free(logs_in);
+}
+
+static void two_logins_at_once_that_raise_the_hash_both_succeed(void **state)
+{
+    struct str request = STR("POST /api/account/login HTTP/1.1\r\nHost: a\r\n"
+                             "Content-Type: application/json\r\nContent-Length: 39\r\n\r\n"
+                             "{\"username\":\"anna\",\"password\":\"secret\"}");
+
+    (void)state;
+    loopback.settings.password_cost = PASSWORD_COST_MIN + 1;
+    struct exchange *first = run_to_hash(request);
+    struct exchange *second = run_to_hash(request);
+    run_write(first);
+    assert_int_equal(first->response.status, 200);
+    run_next(second, LANE_WRITE);
+    assert_false(second->is_done);
+    run_next(second, LANE_READ);
+    run_next(second, LANE_HASH);
+    run_write(second);
+    assert_int_equal(second->response.status, 200);
+    exchange_free(first);
+    exchange_free(second);
+    loopback.settings.password_cost = PASSWORD_COST_MIN;
+}
+
+static void what_changes_each_time_is_overloaded_in_the_end(void **state)
+{
+    struct exchange *logs_in =
+        run_to_hash(STR("POST /api/account/login HTTP/1.1\r\nHost: a\r\n"
+                        "Content-Type: application/json\r\nContent-Length: 39\r\n\r\n"
+                        "{\"username\":\"anna\",\"password\":\"secret\"}"));
+
+    (void)state;
+    for (unsigned i = 0; i < EXCHANGE_BEGUN_AGAIN_MAX; i++) {
+        /* The same password, under a new salt. */
+        expect("POST", "/api/account/password", anna,
+               "{\"current_password\":\"secret\",\"new_password\":\"secret\"}", 204, NULL);
+        run_next(logs_in, LANE_WRITE);
+        assert_false(logs_in->is_done);
+        run_next(logs_in, LANE_READ);
+        run_next(logs_in, LANE_HASH);
+    }
+    expect("POST", "/api/account/password", anna,
+           "{\"current_password\":\"secret\",\"new_password\":\"secret\"}", 204, NULL);
     run_write(logs_in);
-    assert_int_equal(logs_in->response.status, 409);
-    assert_int_equal(logs_in->response.error, ERROR_ACCOUNT_CHANGED);
+    assert_int_equal(logs_in->response.error, ERROR_OVERLOADED);
     exchange_free(logs_in);
 }
 
@@ -354,7 +411,9 @@ int main(void)
         WITH_ACCOUNTS(a_new_password_ends_the_other_sessions),
         WITH_ACCOUNTS(a_deleted_account_is_gone),
         WITH_ACCOUNTS(a_login_raises_a_weak_hash_once),
-        WITH_ACCOUNTS(a_hash_that_changed_between_the_steps_stops_the_write),
+        WITH_ACCOUNTS(a_hash_that_changed_between_the_steps_is_checked_again),
+        WITH_ACCOUNTS(two_logins_at_once_that_raise_the_hash_both_succeed),
+        WITH_ACCOUNTS(what_changes_each_time_is_overloaded_in_the_end),
         WITH_ACCOUNTS(a_session_that_ended_between_the_steps_stops_the_write),
         WITH_ACCOUNTS(a_name_that_was_taken_between_the_steps_stops_the_write),
         WITH_ACCOUNTS(with_one_store_everything_runs_on_the_write_lane),

@@ -23,12 +23,12 @@
 static unsigned long long free_disk_bytes = 1ULL << 40;
 static long writes_left = -1; /* negative: no limit */
 
-int statvfs(const char *restrict path, struct statvfs *restrict out_disk)
+int statvfs(const char *restrict file, struct statvfs *restrict buf)
 {
-    (void)path;
-    memset(out_disk, 0, sizeof *out_disk);
-    out_disk->f_frsize = 1;
-    out_disk->f_bavail = free_disk_bytes;
+    (void)file;
+    memset(buf, 0, sizeof *buf);
+    buf->f_frsize = 1;
+    buf->f_bavail = free_disk_bytes;
     return 0;
 }
 

@@ -15,13 +15,13 @@
 static atomic_bool syncs_fail;
 static atomic_bool disk_is_full;
 
-int fdatasync(int fd)
+int fdatasync(int fildes)
 {
     if (atomic_load(&syncs_fail)) {
         errno = EIO;
         return -1;
     }
-    return (int)syscall(SYS_fdatasync, fd);
+    return (int)syscall(SYS_fdatasync, fildes);
 }
 
 int fsync(int fd)
