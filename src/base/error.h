@@ -46,7 +46,8 @@
     X(BODY_SHAPE, "body_shape", 422, "A member of the body is missing or of the wrong type")       \
     X(USERNAME_EMPTY, "username_empty", 400, "Username cannot be empty")                           \
     X(USERNAME_NOT_ALLOWED, "username_not_allowed", 400,                                           \
-      "A username is 1 to 64 characters without control characters, / \\ ? # % & + or outer space")\
+      "A username is 1 to 64 characters without control characters, / \\ ? # % & + or outer "      \
+      "space")                                                                                     \
     X(USERNAME_TAKEN, "username_taken", 409, "This username is taken")                             \
     X(NAMES_HELD, "names_held", 409, "Three old names are held already; wait until one is free")   \
     X(PASSWORD_EMPTY, "password_empty", 400, "Password cannot be empty")                           \

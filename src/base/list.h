@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 /* The struct that embeds `member` at `ptr`. */
-#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
 
 /* As a head: next is the first, prev the last; both itself when empty. As a node: its neighbours;
  * both NULL while in no list. */

@@ -10,8 +10,7 @@
 
 #include "base/attributes.h"
 
-#define REQUIRE(condition)                                                                         \
-    ((condition) ? (void)0 : require_failed(__FILE__, __LINE__, #condition))
+#define REQUIRE(condition) ((condition) ? (void)0 : require_failed(__FILE__, __LINE__, #condition))
 
 NO_RETURN void require_failed(const char *file, int line, const char *condition);
 

@@ -177,14 +177,14 @@ MUST_CHECK enum error store_session_set_used(struct store *store, int64_t accoun
 /* ---- the log per account -------------------------------------------------------------------- */
 
 enum entry_kind {
-    ENTRY_MESSAGE_SENT = 1,     /* also a message to oneself: other_id is the account itself */
+    ENTRY_MESSAGE_SENT = 1, /* also a message to oneself: other_id is the account itself */
     ENTRY_MESSAGE_RECEIVED = 2,
-    ENTRY_READ_BY_ME = 3,       /* this account read what other_id sent, up to message `ref` */
-    ENTRY_READ_BY_OTHER = 4,    /* other_id read what this account sent, up to message `ref` */
-    ENTRY_ACCOUNT_RENAMED = 5,  /* other_id (or oneself); text is JSON text: ["from","to"] */
-    ENTRY_KEYS_CHANGED = 6,     /* other_id (or oneself) uploaded keys */
-    ENTRY_SESSION_ENDED = 7,    /* session `ref` */
-    ENTRY_KEYS_LOW = 8          /* `ref` one-time prekeys are left */
+    ENTRY_READ_BY_ME = 3,      /* this account read what other_id sent, up to message `ref` */
+    ENTRY_READ_BY_OTHER = 4,   /* other_id read what this account sent, up to message `ref` */
+    ENTRY_ACCOUNT_RENAMED = 5, /* other_id (or oneself); text is JSON text: ["from","to"] */
+    ENTRY_KEYS_CHANGED = 6,    /* other_id (or oneself) uploaded keys */
+    ENTRY_SESSION_ENDED = 7,   /* session `ref` */
+    ENTRY_KEYS_LOW = 8         /* `ref` one-time prekeys are left */
 };
 
 /* One log entry. `text` of a message is its content escaped for JSON, without the quotes. */
@@ -275,8 +275,7 @@ struct key_bundle {
 };
 
 MUST_CHECK enum error store_key_bundle_set(struct store *store, int64_t account_id,
-                                           const struct key_bundle *bundle,
-                                           int64_t updated_at_ms);
+                                           const struct key_bundle *bundle, int64_t updated_at_ms);
 MUST_CHECK enum error store_key_bundle_find(struct store *store, int64_t account_id,
                                             struct arena *arena, bool *out_found,
                                             struct key_bundle *out_bundle);
@@ -286,8 +285,7 @@ MUST_CHECK enum error store_prekeys_replace(struct store *store, int64_t account
                                             const struct str *keys, size_t count);
 /* Takes the first one out for good and remembers its digest. */
 MUST_CHECK enum error store_prekey_take(struct store *store, int64_t account_id,
-                                        struct arena *arena, bool *out_found,
-                                        struct str *out_key);
+                                        struct arena *arena, bool *out_found, struct str *out_key);
 MUST_CHECK enum error store_prekey_count(struct store *store, int64_t account_id,
                                          int64_t *out_count);
 
@@ -312,8 +310,7 @@ MUST_CHECK enum error store_chore_add(struct store *store, const struct chore *c
 /* The oldest one. */
 MUST_CHECK enum error store_chore_find(struct store *store, struct arena *arena, bool *out_found,
                                        struct chore *out_chore);
-MUST_CHECK enum error store_chore_set_cursor(struct store *store, int64_t chore_id,
-                                             int64_t cursor);
+MUST_CHECK enum error store_chore_set_cursor(struct store *store, int64_t chore_id, int64_t cursor);
 MUST_CHECK enum error store_chore_delete(struct store *store, int64_t chore_id);
 /* Removes at most `max` rows of what a deleted account left: log entries, conversations, sent
  * keys, key bundle and prekeys, sessions. Its name rows and account row stay.

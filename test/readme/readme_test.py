@@ -93,7 +93,8 @@ def test_the_commands_of_the_readme_print_what_it_says(tmp_path):
                 expectations[len(run_blocks) - 1] = json.loads(body)
         assert servers and run_blocks and expectations
         script = "set -u\n" + "".join(
-            f"echo; echo '#block {place}'\n{body}\nstatus=$?; echo; echo \"#status $status\"\n" for place, body in enumerate(run_blocks)
+            f"echo; echo '#block {place}'\n{body}\nstatus=$?; echo; echo \"#status $status\"\n"
+            for place, body in enumerate(run_blocks)
         )
         done = subprocess.run(["bash", "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True,
                               timeout=START_DEADLINE_S)
