@@ -121,9 +121,11 @@ def pytest_counts(name, status, report):
 
 
 def run_pytest(name, files, results_folder, env, *options):
-    report = results_folder / f"{name}.xml"
+    # No colon: paths below are put into lists like LD_PRELOAD, which it separates.
+    stem = name.replace(":", "-")
+    report = results_folder / f"{stem}.xml"
     report.unlink(missing_ok=True)
-    scratch = results_folder / f"{name}.files"
+    scratch = results_folder / f"{stem}.files"
     shutil.rmtree(scratch, ignore_errors=True)
     command = ["/usr/bin/python3", "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider",
                "-o", f"faulthandler_timeout={PYTEST_HANG_S}",

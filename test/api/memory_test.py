@@ -26,6 +26,10 @@ CGROUP = pathlib.Path("/sys/fs/cgroup/memory")
 def machine(tmp_path):
     """A memory cgroup of 256 MB, page cache and all, to start the server in; None without one."""
     folder = CGROUP / f"migchat-test-{os.getpid()}"
+    if SANITIZED:
+        print("no machine of 256 MB: a sanitizer alone takes more")
+        yield None
+        return
     try:
         folder.mkdir()
     except OSError as reason:

@@ -1,12 +1,13 @@
 /* home.c - opening the database of a process.
  *
  * 1. The path is resolved, so that two names of one file meet at one lock.
- * 2. FILE.lock is locked by flock. Never the database file itself: SQLite's own locks there are
+ * 2. What is no regular file of ours alone is refused, before anything is made beside it.
+ * 3. FILE.lock is locked by flock. Never the database file itself: SQLite's own locks there are
  *    POSIX locks, and closing any descriptor of the file would drop them.
- * 3. A file that is missing is made, 0600; SQLite gives its WAL the same mode.
- * 4. What the file holds decides: nothing or ours → migrate; the Rust server's → adopt, migrate;
+ * 4. A file that is missing is made, 0600; SQLite gives its WAL the same mode.
+ * 5. What the file holds decides: nothing or ours → migrate; the Rust server's → adopt, migrate;
  *    anything else is refused untouched.
- * 5. WAL mode, and the connection is closed: stores have their own.
+ * 6. WAL mode, and the connection is closed: stores have their own.
  */
 #include "store/sqlite/home.h"
 
@@ -36,8 +37,8 @@ static enum error home_open_file(struct store_home *home);
 static enum error path_resolve(const char *path, char out_path[PATH_MAX]);
 static enum error lock_take(const char *path, int *out_fd);
 static enum error lock_open(const char *lock_path, int *out_fd);
-static enum error file_prepare(const char *path);
-static enum error file_make(const char *path);
+static enum error file_check(const char *path);
+static enum error file_make_if_missing(const char *path);
 static enum error database_prepare(const char *path);
 static enum error content_find(sqlite3 *database, enum home_content *out_content);
 static enum error wal_switch_on(sqlite3 *database);
@@ -86,10 +87,13 @@ static enum error home_open_file(struct store_home *home)
     enum error error = path_resolve(home->settings.path, home->path);
 
     if (error == OK) {
+        error = file_check(home->path);
+    }
+    if (error == OK) {
         error = lock_take(home->path, &home->lock_fd);
     }
     if (error == OK) {
-        error = file_prepare(home->path);
+        error = file_make_if_missing(home->path);
     }
     if (error == OK) {
         error = database_prepare(home->path);
@@ -187,13 +191,13 @@ static enum error lock_open(const char *lock_path, int *out_fd)
 
 /* ---- the file --------------------------------------------------------------------------------*/
 
-static enum error file_prepare(const char *path)
+static enum error file_check(const char *path)
 {
     struct stat found;
     char mode[8];
 
     if (stat(path, &found) != 0) {
-        return errno == ENOENT ? file_make(path) : refused(path, strerror(errno));
+        return errno == ENOENT ? OK : refused(path, strerror(errno));
     }
     if (!S_ISREG(found.st_mode)) {
         return refused(path, "it is not a regular file");
@@ -212,11 +216,14 @@ static enum error file_prepare(const char *path)
     return OK;
 }
 
-static enum error file_make(const char *path)
+static enum error file_make_if_missing(const char *path)
 {
     static const char *const companions[] = {"-wal", "-journal"};
     int fd;
 
+    if (access(path, F_OK) == 0) {
+        return OK;
+    }
     for (size_t i = 0; i < sizeof companions / sizeof companions[0]; i++) {
         char companion[PATH_MAX];
 
