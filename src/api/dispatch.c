@@ -21,6 +21,9 @@
 #include "domain/chore.h"
 #include "domain/session.h"
 
+/* Free space does not change faster than an operator can act on it. */
+#define DISK_LOOK_MS 1000
+
 static void hash_batch(struct services *services, struct list *batch);
 static void read_batch(struct services *services, struct list *batch);
 static enum error write_batch(struct services *services, struct list *batch);
@@ -229,14 +232,19 @@ enum error dispatch_rest(struct services *services, bool *out_more)
     bool has_checkpoint = false;
 
     services->now_ms = clock_wall_ms();
-    atomic_store(&services->readiness->disk_is_low, store_disk_is_low(services->store));
-    enum error error = chore_run_slice(services->store, &has_chores);
-    if (error != OK) {
-        return error;
+    if (services->now_ms - services->disk_seen_at_ms >= DISK_LOOK_MS ||
+        services->now_ms < services->disk_seen_at_ms) {
+        services->disk_seen_at_ms = services->now_ms;
+        atomic_store(&services->readiness->disk_is_low, store_disk_is_low(services->store));
     }
-    error = store_rest(services->store, &has_checkpoint);
-    if (error != OK) {
-        return error;
+    enum error chore_error = chore_run_slice(services->store, &has_chores);
+    if (chore_error == ERROR_OUTCOME_UNKNOWN) {
+        return chore_error;
+    }
+    /* A chore that fails must not keep the WAL from being emptied. */
+    enum error error = store_rest(services->store, &has_checkpoint);
+    if (error != OK || chore_error != OK) {
+        return error != OK ? error : chore_error;
     }
     *out_more = has_chores || has_checkpoint;
     return OK;

@@ -48,8 +48,10 @@ static enum error account_look_up(struct exchange *exchange, struct store *store
     bool is_found = false;
 
     work->checked_hash = STR("");
-    enum error error =
-        name_resolve(store, work->username, false, &exchange->arena, &work->account_id);
+    enum error error = store_password_cost_find(store, &work->cost);
+    if (error == OK) {
+        error = name_resolve(store, work->username, false, &exchange->arena, &work->account_id);
+    }
     if (error != OK || work->account_id == 0) {
         return error;
     }
@@ -59,7 +61,6 @@ static enum error account_look_up(struct exchange *exchange, struct store *store
     }
     if (is_found && !account.is_deleted) {
         work->checked_hash = account.password_hash;
-        work->username = account.name;
     }
     return OK;
 }
@@ -68,8 +69,9 @@ enum error api_login_hash(struct exchange *exchange, struct services *services)
 {
     struct account_work *work = &exchange->work->account;
     unsigned cost = services->settings->password_cost;
+    unsigned wrong_cost = work->cost > cost ? work->cost : cost;
 
-    if (!password_matches(services->scratch, work->password, work->checked_hash, cost)) {
+    if (!password_matches(services->scratch, work->password, work->checked_hash, wrong_cost)) {
         return ERROR_CREDENTIALS_WRONG;
     }
     if (password_hash_is_weak(work->checked_hash, cost) &&
@@ -84,9 +86,10 @@ enum error api_login_write(struct exchange *exchange, struct services *services)
 {
     const struct account_work *work = &exchange->work->account;
     struct session_issued issued;
+    struct account account;
 
-    enum error error =
-        account_check_hash(services->store, work->account_id, work->checked_hash, &exchange->arena);
+    enum error error = account_check_hash(services->store, work->account_id, work->checked_hash,
+                                          &exchange->arena, &account);
     if (error == ERROR_ACCOUNT_CHANGED) {
         return exchange_begin_again(exchange);
     }
@@ -95,7 +98,7 @@ enum error api_login_write(struct exchange *exchange, struct services *services)
                                    work->new_hash, &exchange->arena);
     }
     if (error == OK) {
-        error = session_issue(services->store, work->account_id, work->username, work->label,
+        error = session_issue(services->store, work->account_id, account.name, work->label,
                               services->now_ms, &exchange->arena, &issued);
     }
     if (error == OK) {

@@ -27,7 +27,8 @@ struct services {
     struct password_scratch *scratch; /* hash lane only */
     const struct api_settings *settings;
     struct readiness *readiness;
-    int64_t now_ms; /* wall clock, taken once a batch */
+    int64_t now_ms;          /* wall clock, taken once a batch */
+    int64_t disk_seen_at_ms; /* write lane: when readiness->disk_is_low was last written */
 };
 
 #endif

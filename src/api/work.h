@@ -24,6 +24,7 @@ struct account_work {
     struct str new_password;
     struct str label; /* ptr NULL without one */
     int64_t account_id;
+    unsigned cost;           /* what a wrong password must take */
     struct str checked_hash; /* the account's when it was read; empty for nobody */
     struct str new_hash;     /* ptr NULL when it stays */
 };

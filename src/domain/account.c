@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/json_text.h"
 #include "domain/name.h"
+#include "domain/password.h"
 #include "domain/session.h"
 
 /* "deleted-" and the digits of an id. */
@@ -36,6 +37,7 @@ static enum error delete_rows(struct store *store, const struct account *account
                               struct str deleted_name, int64_t now_ms, struct arena *arena);
 static enum error add_deleted_row(struct store *store, int64_t account_id, struct str deleted_name,
                                   struct arena *arena);
+static enum error hash_set(struct store *store, int64_t account_id, struct str new_hash);
 static enum error chore_add(struct store *store, enum chore_kind kind, int64_t account_id,
                             struct str text, int64_t now_ms);
 static struct str renamed_text(struct str from, struct str to, struct arena *arena);
@@ -61,6 +63,9 @@ enum error account_create(struct store *store, struct str username, struct str p
     }
     if (error == OK) {
         error = store_account_add(store, username, password_hash, now_ms, &row.account_id);
+    }
+    if (error == OK) {
+        error = store_password_cost_raise(store, password_hash_cost(password_hash));
     }
     if (error == OK) {
         error = store_name_set(store, &row);
@@ -184,25 +189,30 @@ static enum error rename_rows(struct store *store, const struct name_row *own, s
 /* ---- passwords ------------------------------------------------------------------------------- */
 
 enum error account_check_hash(struct store *store, int64_t account_id, struct str checked_hash,
-                              struct arena *arena)
+                              struct arena *arena, struct account *out_account)
 {
     struct account account;
     enum error error = account_find_living(store, account_id, arena, &account);
 
-    if (error == OK && !str_equal(account.password_hash, checked_hash)) {
+    if (error != OK) {
+        return error;
+    }
+    if (!str_equal(account.password_hash, checked_hash)) {
         return ERROR_ACCOUNT_CHANGED;
     }
-    return error;
+    *out_account = account;
+    return OK;
 }
 
 enum error account_set_password(struct store *store, int64_t account_id, int64_t session_id,
                                 struct str checked_hash, struct str new_hash, int64_t now_ms,
                                 struct arena *arena)
 {
-    enum error error = account_check_hash(store, account_id, checked_hash, arena);
+    struct account account;
+    enum error error = account_check_hash(store, account_id, checked_hash, arena, &account);
 
     if (error == OK) {
-        error = store_account_set_password(store, account_id, new_hash);
+        error = hash_set(store, account_id, new_hash);
     }
     if (error == OK) {
         error = session_end_others(store, account_id, session_id, now_ms, arena);
@@ -213,15 +223,20 @@ enum error account_set_password(struct store *store, int64_t account_id, int64_t
 enum error account_raise_hash(struct store *store, int64_t account_id, struct str old_hash,
                               struct str new_hash, struct arena *arena)
 {
-    enum error error = account_check_hash(store, account_id, old_hash, arena);
+    struct account account;
+    enum error error = account_check_hash(store, account_id, old_hash, arena, &account);
 
     if (error == ERROR_ACCOUNT_CHANGED) {
         return OK;
     }
-    if (error == OK) {
-        error = store_account_set_password(store, account_id, new_hash);
-    }
-    return error;
+    return error == OK ? hash_set(store, account_id, new_hash) : error;
+}
+
+static enum error hash_set(struct store *store, int64_t account_id, struct str new_hash)
+{
+    enum error error = store_account_set_password(store, account_id, new_hash);
+
+    return error == OK ? store_password_cost_raise(store, password_hash_cost(new_hash)) : error;
 }
 
 /* ---- deleting -------------------------------------------------------------------------------- */
@@ -232,13 +247,10 @@ enum error account_delete(struct store *store, int64_t account_id, struct str ch
     char text[DELETED_NAME_BYTES];
     struct account account;
     struct str no_text = {NULL, 0};
-    enum error error = account_find_living(store, account_id, arena, &account);
+    enum error error = account_check_hash(store, account_id, checked_hash, arena, &account);
 
     if (error != OK) {
         return error;
-    }
-    if (!str_equal(account.password_hash, checked_hash)) {
-        return ERROR_ACCOUNT_CHANGED;
     }
     (void)snprintf(text, sizeof(text), "deleted-%lld", (long long)account_id);
     struct str deleted_name = str_from(text);
@@ -263,7 +275,7 @@ enum error account_delete(struct store *store, int64_t account_id, struct str ch
     return error;
 }
 
-/* The current name becomes held, what was held goes, deleted-<id> is added. */
+/* The current name becomes held, what was held stays so for its time, deleted-<id> is added. */
 static enum error delete_rows(struct store *store, const struct account *account,
                               struct str deleted_name, int64_t now_ms, struct arena *arena)
 {
@@ -277,7 +289,7 @@ static enum error delete_rows(struct store *store, const struct account *account
             own[i].state = NAME_HELD;
             own[i].held_until_ms = now_ms + NAME_HOLD_MS;
             error = store_name_set(store, &own[i]);
-        } else {
+        } else if (own[i].state != NAME_HELD) {
             error = store_name_delete(store, own[i].name);
         }
     }

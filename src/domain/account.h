@@ -33,9 +33,11 @@ MUST_CHECK enum error account_create(struct store *store, struct str username,
                                      struct session_issued *out_issued);
 
 /* OK when the account lives and its hash is still `checked_hash`, else ACCOUNT_CHANGED: for a
- * log-in, before session_issue. The changes below ask it themselves. */
+ * log-in, before session_issue. *out_account is as it is now. The changes below ask it
+ * themselves. */
 MUST_CHECK enum error account_check_hash(struct store *store, int64_t account_id,
-                                         struct str checked_hash, struct arena *arena);
+                                         struct str checked_hash, struct arena *arena,
+                                         struct account *out_account);
 
 /* Renames. The old name is held for NAME_HOLD_MS, at most NAMES_HELD_MAX at once (NAMES_HELD);
  * another case of the same name holds nothing. Appends ACCOUNT_RENAMED to the own log, counts the

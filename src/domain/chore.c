@@ -21,8 +21,13 @@ enum error chore_run_slice(struct store *store, bool *out_more)
     struct arena arena;
     bool is_idle = true;
     bool more = false;
-    enum error error = store_batch_begin(store);
+    enum error error;
 
+    if (!store_may_have_chores(store)) {
+        *out_more = false;
+        return OK;
+    }
+    error = store_batch_begin(store);
     if (error != OK) {
         return error;
     }
@@ -134,10 +139,12 @@ static enum error tell_contact(struct store *store, const struct chore *chore, e
 
 static enum error delete_log(struct store *store, const struct chore *chore)
 {
+    static const struct slice_limits limits = {CHORE_SLICE_ROWS, CHORE_SLICE_TEXT_BYTES};
     size_t removed;
-    enum error error = store_remains_delete(store, chore->account_id, CHORE_SLICE_ROWS, &removed);
+    bool more;
+    enum error error = store_remains_delete(store, chore->account_id, &limits, &removed, &more);
 
-    if (error == OK && removed < CHORE_SLICE_ROWS) {
+    if (error == OK && !more) {
         error = store_chore_delete(store, chore->id);
     }
     return error;

@@ -13,6 +13,8 @@
 
 /* Rows written or removed in one transaction: about 10 ms of the writer. */
 #define CHORE_SLICE_ROWS 1000u
+/* Text of log entries removed in one transaction: as long. */
+#define CHORE_SLICE_TEXT_BYTES (1024u * 1024u)
 
 /* One slice of the oldest chore, as one batch of its own. *out_more: there is more to do. */
 MUST_CHECK enum error chore_run_slice(struct store *store, bool *out_more);

@@ -126,17 +126,20 @@ enum error name_check_free(struct store *store, struct str name, int64_t account
 {
     struct name_row *rows;
     size_t count;
+    bool is_taken = false;
     enum error error = store_name_list(store, name_fold(name, arena), arena, &rows, &count);
 
     if (error != OK) {
         return error;
     }
     for (size_t i = 0; i < count; i++) {
-        if (rows[i].account_id != account_id && !hold_has_ended(&rows[i], now_ms)) {
-            return ERROR_USERNAME_TAKEN;
+        if (rows[i].account_id == account_id && str_equal(rows[i].name, name)) {
+            return OK; /* whatever adopted names differ from it only in case */
         }
+        is_taken =
+            is_taken || (rows[i].account_id != account_id && !hold_has_ended(&rows[i], now_ms));
     }
-    return OK;
+    return is_taken ? ERROR_USERNAME_TAKEN : OK;
 }
 
 enum error name_release_expired(struct store *store, struct str name, int64_t now_ms,

@@ -2,8 +2,9 @@
  *
  * 1. The password is copied to a NUL-ended phrase of at most 72 bytes; phrase and scratch are
  *    wiped after every use.
- * 2. What can never match (no such account, a hash we cannot read, U+0000 within what bcrypt
- *    sees) is still hashed once, and the answer thrown away.
+ * 2. What does not match has taken the time of the cost asked for, the highest there is: no such
+ *    account, a hash we cannot read and a hash made with less are hashed on, and the answers
+ *    thrown away.
  * 3. The Rust server hashed a U+0000 as one more byte; crypt(3) cannot, so such a password, which
  *    is refused when it is set here, never matches.
  */
@@ -32,6 +33,10 @@ struct phrase {
 };
 
 static void phrase_init(struct phrase *phrase, struct str password);
+static const char *phrase_hash(struct password_scratch *scratch, const struct phrase *phrase,
+                               const char *setting);
+static void time_spend(struct password_scratch *scratch, const struct phrase *phrase,
+                       unsigned cost_spent, unsigned cost);
 static bool hash_cost(struct str hash, unsigned *out_cost);
 static bool is_salt_character(char c);
 static void setting_without_account(unsigned cost, char out_setting[SETTING_LEN + 1]);
@@ -83,7 +88,7 @@ enum error password_hash(struct password_scratch *scratch, struct str password, 
         return ERROR_INTERNAL;
     }
     phrase_init(&phrase, password);
-    const char *hash = crypt_rn(phrase.text, setting, &scratch->crypt, (int)sizeof(scratch->crypt));
+    const char *hash = phrase_hash(scratch, &phrase, setting);
 
     if (hash != NULL && strlen(hash) == HASH_LEN) {
         *out_hash = arena_copy(arena, (struct str){hash, HASH_LEN});
@@ -100,24 +105,56 @@ bool password_matches(struct password_scratch *scratch, struct str password, str
 {
     char setting[SETTING_LEN + 1];
     struct phrase phrase;
-    unsigned hash_made_with;
-    bool can_match = hash_cost(hash, &hash_made_with) && hash_made_with >= PASSWORD_COST_MIN &&
-                     hash_made_with <= PASSWORD_COST_MAX;
+    unsigned cost_spent = password_hash_cost(hash);
+    bool matches = false;
 
-    if (can_match) {
+    phrase_init(&phrase, password);
+    if (cost_spent != 0) {
         memcpy(setting, hash.ptr, SETTING_LEN);
         setting[SETTING_LEN] = '\0';
-    } else {
-        setting_without_account(cost, setting);
-    }
-    phrase_init(&phrase, password);
-    const char *made = crypt_rn(phrase.text, setting, &scratch->crypt, (int)sizeof(scratch->crypt));
-    bool matches = can_match && phrase.is_whole && made != NULL && strlen(made) == HASH_LEN &&
-                   bytes_equal(made, hash.ptr, HASH_LEN);
+        const char *made = phrase_hash(scratch, &phrase, setting);
 
+        matches = phrase.is_whole && made != NULL && strlen(made) == HASH_LEN &&
+                  bytes_equal(made, hash.ptr, HASH_LEN);
+    }
+    if (!matches) {
+        time_spend(scratch, &phrase, cost_spent, cost);
+    }
     explicit_bzero(&phrase, sizeof(phrase));
     explicit_bzero(scratch, sizeof(*scratch));
     return matches;
+}
+
+/* Each cost takes twice the time of the one before: h, h + 1, ... c - 1 after h make up c. */
+static void time_spend(struct password_scratch *scratch, const struct phrase *phrase,
+                       unsigned cost_spent, unsigned cost)
+{
+    char setting[SETTING_LEN + 1];
+
+    if (cost_spent == 0) {
+        setting_without_account(cost, setting);
+        (void)phrase_hash(scratch, phrase, setting);
+        return;
+    }
+    for (unsigned step = cost_spent; step < cost; step++) {
+        setting_without_account(step, setting);
+        (void)phrase_hash(scratch, phrase, setting);
+    }
+}
+
+static const char *phrase_hash(struct password_scratch *scratch, const struct phrase *phrase,
+                               const char *setting)
+{
+    return crypt_rn(phrase->text, setting, &scratch->crypt, (int)sizeof(scratch->crypt));
+}
+
+unsigned password_hash_cost(struct str hash)
+{
+    unsigned cost;
+    bool is_taken =
+        hash_cost(hash, &cost) && cost >= PASSWORD_COST_MIN && cost <= PASSWORD_COST_MAX;
+
+    return is_taken ? cost : 0;
 }
 
 bool password_hash_is_weak(struct str hash, unsigned cost)

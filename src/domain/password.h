@@ -37,10 +37,13 @@ MUST_CHECK enum error password_hash(struct password_scratch *scratch, struct str
                                     unsigned cost, struct arena *arena, struct str *out_hash);
 
 /* Whether it is the password of this hash ($2a$, $2b$, $2y$, of a cost up to PASSWORD_COST_MAX).
- * With an empty hash (unknown name), or one it cannot read, it spends the time of `cost` and says
- * false. Constant time in the comparison. */
+ * When it is not, the time of `cost` at least was spent, whether the hash was made with less, is
+ * empty (unknown name) or cannot be read. Constant time in the comparison. */
 bool password_matches(struct password_scratch *scratch, struct str password, struct str hash,
                       unsigned cost);
+
+/* The cost a hash was made with; 0 for what is no bcrypt hash this takes. */
+unsigned password_hash_cost(struct str hash);
 
 /* Whether the hash was made with less than `cost`; false for what is no bcrypt hash. */
 bool password_hash_is_weak(struct str hash, unsigned cost);

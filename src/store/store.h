@@ -135,6 +135,11 @@ MUST_CHECK enum error store_account_set_password(struct store *store, int64_t ac
 /* Marks it deleted, takes its password hash away and gives it this name. */
 MUST_CHECK enum error store_account_set_deleted(struct store *store, int64_t account_id,
                                                 struct str name, int64_t deleted_at_ms);
+/* The highest bcrypt cost of any password hash there ever was, 0 without one: what a log-in under
+ * an unknown name must cost as well. */
+MUST_CHECK enum error store_password_cost_find(struct store *store, unsigned *out_cost);
+/* Raises it to `cost` when it is lower. */
+MUST_CHECK enum error store_password_cost_raise(struct store *store, unsigned cost);
 /* Counts one rename or deletion (struct store_moment.names). */
 MUST_CHECK enum error store_names_count(struct store *store);
 
@@ -312,10 +317,18 @@ MUST_CHECK enum error store_chore_find(struct store *store, struct arena *arena,
                                        struct chore *out_chore);
 MUST_CHECK enum error store_chore_set_cursor(struct store *store, int64_t chore_id, int64_t cursor);
 MUST_CHECK enum error store_chore_delete(struct store *store, int64_t chore_id);
-/* Removes at most `max` rows of what a deleted account left: log entries, conversations, sent
- * keys, key bundle and prekeys, sessions. Its name rows and account row stay.
- * *out_removed < max: nothing is left. */
-MUST_CHECK enum error store_remains_delete(struct store *store, int64_t account_id, size_t max,
-                                           size_t *out_removed);
+/* False when it is known without looking that there is no chore. */
+bool store_may_have_chores(const struct store *store);
+
+/* How much one slice may remove: rows, and text of log entries (it may be passed by one entry). */
+struct slice_limits {
+    size_t max_rows;
+    size_t max_text_bytes;
+};
+/* Removes a slice of what a deleted account left: log entries, conversations, sent keys, key
+ * bundle and prekeys, sessions. Its name rows and account row stay. */
+MUST_CHECK enum error store_remains_delete(struct store *store, int64_t account_id,
+                                           const struct slice_limits *limits, size_t *out_removed,
+                                           bool *out_more);
 
 #endif

@@ -140,20 +140,22 @@ static void what_a_deleted_account_left_goes_in_slices(void **state)
     struct key_bundle bundle = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
     size_t slices = 0;
     size_t total = 0;
+    const struct slice_limits limits = {3, 1024};
     size_t removed = 0;
     size_t count = 0;
     bool found = true;
+    bool more = true;
     int64_t prekeys = 0;
 
     assert_ok(store_batch_begin(f->store));
     add_remains(f, 1);
     add_remains(f, 2);
-    do {
-        assert_ok(store_remains_delete(f->store, 1, 3, &removed));
+    while (more) {
+        assert_ok(store_remains_delete(f->store, 1, &limits, &removed, &more));
         assert_true(removed <= 3);
         total += removed;
         slices++;
-    } while (removed == 3);
+    }
     /* Five entries, conversation, sent key, two prekeys, one claimed, bundle, session. */
     assert_int_equal(total, 12);
     assert_int_equal(slices, 5);
@@ -172,6 +174,70 @@ static void what_a_deleted_account_left_goes_in_slices(void **state)
     assert_ok(store_batch_commit(f->store));
 }
 
+static void a_slice_of_long_entries_is_shorter(void **state)
+{
+    struct fixture *f = *state;
+    const struct slice_limits limits = {100, 8};
+    struct entry entry = {.kind = ENTRY_MESSAGE_SENT, .other_id = 9, .text = STR("12345")};
+    size_t removed = 0;
+    bool more = false;
+    int64_t seq = 0;
+
+    assert_ok(store_batch_begin(f->store));
+    for (int64_t i = 0; i < 5; i++) {
+        assert_ok(store_entry_append(f->store, 1, &entry, i, &seq));
+    }
+    assert_ok(store_remains_delete(f->store, 1, &limits, &removed, &more));
+    assert_int_equal(removed, 2);
+    assert_true(more);
+    assert_ok(store_remains_delete(f->store, 1, &limits, &removed, &more));
+    assert_ok(store_remains_delete(f->store, 1, &limits, &removed, &more));
+    assert_int_equal(removed, 1);
+    assert_false(more);
+    assert_ok(store_batch_commit(f->store));
+}
+
+static void chores_are_known_to_be_none_only_when_there_are_none(void **state)
+{
+    struct fixture *f = *state;
+    struct chore chore = {.kind = CHORE_DELETE_LOG, .account_id = 1};
+    bool found = true;
+
+    assert_ok(store_batch_begin(f->store));
+    assert_ok(store_chore_find(f->store, &f->arena, &found, &chore));
+    assert_false(found);
+    assert_false(store_may_have_chores(f->store));
+    assert_ok(store_chore_add(f->store, &chore));
+    assert_true(store_may_have_chores(f->store));
+    assert_ok(store_batch_commit(f->store));
+    /* Taken away and put back by a rollback. */
+    assert_ok(store_batch_begin(f->store));
+    assert_ok(store_chore_find(f->store, &f->arena, &found, &chore));
+    assert_true(found);
+    assert_ok(store_chore_delete(f->store, chore.id));
+    assert_ok(store_chore_find(f->store, &f->arena, &found, &chore));
+    assert_false(found);
+    store_batch_rollback(f->store);
+    assert_true(store_may_have_chores(f->store));
+}
+
+static void the_highest_password_cost_stays(void **state)
+{
+    struct fixture *f = *state;
+    unsigned cost = 1;
+
+    assert_ok(store_password_cost_find(f->store, &cost));
+    assert_int_equal(cost, 0);
+    assert_ok(store_batch_begin(f->store));
+    assert_ok(store_password_cost_raise(f->store, 12));
+    assert_ok(store_password_cost_raise(f->store, 4));
+    assert_ok(store_password_cost_find(f->store, &cost));
+    assert_int_equal(cost, 12);
+    assert_ok(store_batch_commit(f->store));
+    assert_ok(store_password_cost_find(f->store, &cost));
+    assert_int_equal(cost, 12);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
@@ -179,6 +245,9 @@ int main(void)
         CONTRACT_CASE(a_claimed_prekey_never_comes_back),
         CONTRACT_CASE(chores_are_found_oldest_first_and_keep_their_cursor),
         CONTRACT_CASE(what_a_deleted_account_left_goes_in_slices),
+        CONTRACT_CASE(a_slice_of_long_entries_is_shorter),
+        CONTRACT_CASE(chores_are_known_to_be_none_only_when_there_are_none),
+        CONTRACT_CASE(the_highest_password_cost_stays),
     };
     int failed = 0;
 

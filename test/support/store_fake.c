@@ -114,6 +114,11 @@ void store_fake_set_disk_low(struct store *store, bool is_low)
     store->home->disk_is_low = is_low;
 }
 
+unsigned store_fake_rest_count(const struct store *store)
+{
+    return store->home->rest_count;
+}
+
 enum error fake_enter(struct store *store)
 {
     REQUIRE(!store->batch_is_lost);
@@ -276,6 +281,7 @@ enum error store_rest(struct store *store, bool *out_more)
     enum error error;
 
     REQUIRE(!store->in_batch);
+    store->home->rest_count++;
     error = fake_enter(store);
     if (error == OK) {
         *out_more = false;

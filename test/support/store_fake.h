@@ -30,6 +30,9 @@ bool store_fake_has_failed(const struct store *store);
 /* What store_disk_is_low says from now on. */
 void store_fake_set_disk_low(struct store *store, bool is_low);
 
+/* How often store_rest was called. */
+unsigned store_fake_rest_count(const struct store *store);
+
 /* Appends everything that is stored, a line a row, for comparing. Left out is the next message id,
  * which an undone unit does not give back. */
 void store_fake_dump(const struct store *store, struct buf *out);

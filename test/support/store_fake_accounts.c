@@ -113,6 +113,26 @@ enum error store_account_set_deleted(struct store *store, int64_t account_id, st
     return error;
 }
 
+enum error store_password_cost_find(struct store *store, unsigned *out_cost)
+{
+    enum error error = fake_enter(store);
+
+    if (error == OK) {
+        *out_cost = store->home->rows.password_cost;
+    }
+    return error;
+}
+
+enum error store_password_cost_raise(struct store *store, unsigned cost)
+{
+    enum error error = fake_enter_write(store);
+
+    if (error == OK && cost > store->home->rows.password_cost) {
+        store->home->rows.password_cost = cost;
+    }
+    return error;
+}
+
 enum error store_names_count(struct store *store)
 {
     enum error error = fake_enter_write(store);

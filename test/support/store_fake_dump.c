@@ -23,7 +23,7 @@ void store_fake_dump(const struct store *store, struct buf *out)
     const struct fake_rows *rows = &store->home->rows;
 
     NUMBERS(out, "next", rows->next_account_id, rows->next_session_id, rows->next_chore_id,
-            rows->names_count);
+            rows->names_count, rows->password_cost);
     buf_append_char(out, '\n');
     dump_accounts(rows, out);
     dump_log(rows, out);

@@ -7,6 +7,8 @@ static bool was_claimed(const struct store *store, int64_t account_id, const str
 static bool prekey_is_stored(const struct store *store, int64_t account_id, struct str key);
 static struct fake_bundle *bundle_row(struct store *store, int64_t account_id);
 static struct chore *chore_row(struct store *store, int64_t chore_id, size_t *out_index);
+static bool remove_log(struct fake_table *entries, int64_t account_id,
+                       const struct slice_limits *limits, size_t *out_removed);
 static size_t remove_of_account(struct fake_table *table, size_t account_id_offset,
                                 int64_t account_id, size_t max);
 
@@ -247,8 +249,14 @@ static struct chore *chore_row(struct store *store, int64_t chore_id, size_t *ou
     return NULL;
 }
 
-enum error store_remains_delete(struct store *store, int64_t account_id, size_t max,
-                                size_t *out_removed)
+bool store_may_have_chores(const struct store *store)
+{
+    return store->home->rows.chores.count > 0;
+}
+
+enum error store_remains_delete(struct store *store, int64_t account_id,
+                                const struct slice_limits *limits, size_t *out_removed,
+                                bool *out_more)
 {
     struct fake_rows *rows = &store->home->rows;
     size_t removed = 0;
@@ -261,7 +269,6 @@ enum error store_remains_delete(struct store *store, int64_t account_id, size_t 
         struct fake_table *table;
         size_t account_id_offset;
     } const remains[] = {
-        {&rows->entries, offsetof(struct fake_entry, account_id)},
         {&rows->conversations, offsetof(struct fake_conversation, account_id)},
         {&rows->sent_keys, offsetof(struct fake_sent_key, account_id)},
         {&rows->prekeys, offsetof(struct fake_prekey, account_id)},
@@ -270,12 +277,39 @@ enum error store_remains_delete(struct store *store, int64_t account_id, size_t 
         {&rows->sessions, offsetof(struct fake_session, session.account_id)},
     };
 
-    for (size_t i = 0; i < sizeof(remains) / sizeof(remains[0]); i++) {
+    bool more = remove_log(&rows->entries, account_id, limits, &removed);
+
+    for (size_t i = 0; !more && i < sizeof(remains) / sizeof(remains[0]); i++) {
         removed += remove_of_account(remains[i].table, remains[i].account_id_offset, account_id,
-                                     max - removed);
+                                     limits->max_rows - removed);
+        more = removed == limits->max_rows;
     }
     *out_removed = removed;
+    *out_more = more;
     return OK;
+}
+
+static bool remove_log(struct fake_table *entries, int64_t account_id,
+                       const struct slice_limits *limits, size_t *out_removed)
+{
+    size_t removed = 0;
+    size_t text_bytes = 0;
+    size_t i = 0;
+
+    while (i < entries->count && removed < limits->max_rows &&
+           text_bytes < limits->max_text_bytes) {
+        const struct fake_entry *row = FAKE_ROW(*entries, struct fake_entry, i);
+
+        if (row->account_id == account_id) {
+            text_bytes += row->entry.text.len;
+            fake_table_remove(entries, i);
+            removed++;
+        } else {
+            i++;
+        }
+    }
+    *out_removed = removed;
+    return removed == limits->max_rows || text_bytes >= limits->max_text_bytes;
 }
 
 static size_t remove_of_account(struct fake_table *table, size_t account_id_offset,

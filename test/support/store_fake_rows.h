@@ -78,6 +78,7 @@ struct fake_rows {
     int64_t next_session_id;
     int64_t next_chore_id;
     int64_t names_count;
+    unsigned password_cost;
 };
 
 void fake_rows_init(struct fake_rows *rows);
@@ -95,6 +96,7 @@ struct store_home {
     int64_t next_message_id; /* not among the rows: an undone unit gives none back */
     char epoch[EPOCH_LEN + 1];
     bool disk_is_low;
+    unsigned rest_count;
 };
 
 struct store {

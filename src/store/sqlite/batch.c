@@ -117,6 +117,7 @@ void store_batch_rollback(struct store *store)
     }
     counters_forget(store);
     name_cache_clear(store);
+    store->knows_no_chore = false;
     batch_over(store);
 }
 

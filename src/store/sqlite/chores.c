@@ -9,9 +9,9 @@ static const char CHORE_SET_CURSOR[] = "UPDATE chore SET cursor = ?2 WHERE id = 
 static const char CHORE_DELETE[] = "DELETE FROM chore WHERE id = ?1";
 
 /* The log goes from its beginning, so that its head stays what it was until nothing is left. */
+static const char LOG_REMAINS[] = "SELECT seq, text FROM log WHERE account_id = ?1 ORDER BY seq";
+static const char LOG_REMAINS_DELETE[] = "DELETE FROM log WHERE account_id = ?1 AND seq <= ?2";
 static const char *const remains[] = {
-    "DELETE FROM log WHERE account_id = ?1 AND seq IN"
-    " (SELECT seq FROM log WHERE account_id = ?1 ORDER BY seq LIMIT ?2)",
     "DELETE FROM conversation WHERE account_id = ?1 AND other_id IN"
     " (SELECT other_id FROM conversation WHERE account_id = ?1 ORDER BY other_id LIMIT ?2)",
     "DELETE FROM sent_key WHERE account_id = ?1 AND key IN"
@@ -25,6 +25,10 @@ static const char *const remains[] = {
     " (SELECT id FROM session WHERE account_id = ?1 ORDER BY id LIMIT ?2)",
 };
 
+static enum error log_slice_delete(struct store *store, int64_t account_id,
+                                   const struct slice_limits *limits, size_t *out_removed,
+                                   bool *out_more);
+
 enum error store_chore_add(struct store *store, const struct chore *chore)
 {
     struct query query;
@@ -34,6 +38,7 @@ enum error store_chore_add(struct store *store, const struct chore *chore)
     if (error != OK) {
         return error;
     }
+    store->knows_no_chore = false;
     query = query_write(store, CHORE_ADD);
     query_bind_int(&query, id);
     query_bind_int(&query, chore->kind);
@@ -64,11 +69,18 @@ enum error store_chore_find(struct store *store, struct arena *arena, bool *out_
     if (error != OK) {
         return error;
     }
+    store->knows_no_chore = !found;
     *out_found = found;
     if (found) {
         *out_chore = chore;
     }
     return OK;
+}
+
+/* Only the writer adds chores, so what it found stays true until it adds one. */
+bool store_may_have_chores(const struct store *store)
+{
+    return !store->knows_no_chore;
 }
 
 enum error store_chore_set_cursor(struct store *store, int64_t chore_id, int64_t cursor)
@@ -88,23 +100,62 @@ enum error store_chore_delete(struct store *store, int64_t chore_id)
     return query_run(&query);
 }
 
-enum error store_remains_delete(struct store *store, int64_t account_id, size_t max,
-                                size_t *out_removed)
+enum error store_remains_delete(struct store *store, int64_t account_id,
+                                const struct slice_limits *limits, size_t *out_removed,
+                                bool *out_more)
 {
     size_t removed = 0;
+    bool more = false;
+    enum error error = log_slice_delete(store, account_id, limits, &removed, &more);
 
-    for (size_t i = 0; i < sizeof remains / sizeof remains[0] && removed < max; i++) {
+    for (size_t i = 0; error == OK && !more && i < sizeof remains / sizeof remains[0]; i++) {
         struct query query = query_write(store, remains[i]);
-        enum error error;
+        size_t left = limits->max_rows - removed;
 
         query_bind_int(&query, account_id);
-        query_bind_int(&query, (int64_t)(max - removed));
+        query_bind_int(&query, (int64_t)left);
         error = query_run(&query);
-        if (error != OK) {
-            return error;
+        if (error == OK) {
+            removed += (size_t)sqlite3_changes(store->database);
+            more = removed == limits->max_rows;
         }
-        removed += (size_t)sqlite3_changes(store->database);
     }
-    *out_removed = removed;
-    return OK;
+    if (error == OK) {
+        *out_removed = removed;
+        *out_more = more;
+    }
+    return error;
+}
+
+/* Removing text overwrites its pages (secure_delete), so its length counts as much as the rows. */
+static enum error log_slice_delete(struct store *store, int64_t account_id,
+                                   const struct slice_limits *limits, size_t *out_removed,
+                                   bool *out_more)
+{
+    struct query query = query_read(store, LOG_REMAINS);
+    int64_t last_seq = 0;
+    size_t rows = 0;
+    size_t text_bytes = 0;
+    enum error error;
+
+    query_bind_int(&query, account_id);
+    while (rows < limits->max_rows && text_bytes < limits->max_text_bytes && query_step(&query)) {
+        last_seq = query_int(&query, 0);
+        text_bytes += (size_t)sqlite3_column_bytes(query.statement, 1);
+        rows++;
+    }
+    bool more = rows == limits->max_rows || text_bytes >= limits->max_text_bytes;
+    error = query_end(&query);
+    if (error != OK || rows == 0) {
+        return error;
+    }
+    query = query_write(store, LOG_REMAINS_DELETE);
+    query_bind_int(&query, account_id);
+    query_bind_int(&query, last_seq);
+    error = query_run(&query);
+    if (error == OK) {
+        *out_removed = rows;
+        *out_more = more;
+    }
+    return error;
 }

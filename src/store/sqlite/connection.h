@@ -97,6 +97,7 @@ struct store {
     bool is_broken;        /* an fsync failed: nothing goes on after that */
     bool unit_is_open;
     bool savepoint_is_open; /* the unit has written */
+    bool knows_no_chore;    /* looked, found none, and added none since */
 
     struct counter counters[COUNTER_COUNT];
     bool names_is_known; /* in this snapshot or batch */

@@ -16,13 +16,24 @@
 
 static const char META_ADD[] = "INSERT OR IGNORE INTO meta(key, value) VALUES('epoch', ?1)";
 static const char META_ADD_NUMBERS[] =
-    "INSERT OR IGNORE INTO meta(key, value) VALUES ('names', '0'), ('next_account_id', '1'),"
+    "INSERT OR IGNORE INTO meta(key, value) VALUES ('names', '0'), ('password_cost', '0'),"
+    " ('next_account_id', '1'),"
     " ('next_session_id', '1'), ('next_message_id', '1'), ('next_chore_id', '1')";
 static const char EPOCH_FIND[] = "SELECT value FROM meta WHERE key = 'epoch'";
 static const char NUMBER_FIND[] = "SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?1";
 static const char NUMBER_SET[] = "UPDATE meta SET value = CAST(?2 AS TEXT) WHERE key = ?1";
 static const char NAMES_COUNT[] =
     "UPDATE meta SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT) WHERE key = 'names'";
+
+static const char PASSWORD_COST_RAISE[] =
+    "UPDATE meta SET value = CAST(?1 AS TEXT)"
+    " WHERE key = 'password_cost' AND CAST(value AS INTEGER) < ?1";
+
+/* "$2b$12$...": the two digits. The domain takes no others, so those cost nothing. */
+static const char PASSWORD_COST_FILL[] =
+    "UPDATE meta SET value = (SELECT CAST(coalesce(max(cost), 0) AS TEXT) FROM"
+    " (SELECT CAST(substr(password_hash, 5, 2) AS INTEGER) AS cost FROM account)"
+    " WHERE cost BETWEEN 4 AND 16) WHERE key = 'password_cost'";
 
 static struct str counter_key(enum counter_name name);
 static enum error number_find(struct store *store, struct str key, int64_t *out_value);
@@ -48,6 +59,11 @@ enum error meta_fill(sqlite3 *database)
     }
     (void)sqlite3_finalize(statement);
     return connection_exec(database, META_ADD_NUMBERS);
+}
+
+enum error meta_password_cost_fill(sqlite3 *database)
+{
+    return connection_exec(database, PASSWORD_COST_FILL);
 }
 
 enum error meta_epoch_find(sqlite3 *database, char out_epoch[EPOCH_LEN + 1])
@@ -152,6 +168,33 @@ static enum error number_find(struct store *store, struct str key, int64_t *out_
 enum error store_message_id_take(struct store *store, int64_t *out_id)
 {
     return counter_take(store, COUNTER_MESSAGE, out_id);
+}
+
+/* ---- passwords -------------------------------------------------------------------------------*/
+
+enum error store_password_cost_find(struct store *store, unsigned *out_cost)
+{
+    int64_t cost = 0;
+    enum error error = number_find(store, STR("password_cost"), &cost);
+
+    if (error == OK) {
+        *out_cost = (unsigned)cost;
+    }
+    return error;
+}
+
+enum error store_password_cost_raise(struct store *store, unsigned cost)
+{
+    unsigned highest = 0;
+    enum error error = store_password_cost_find(store, &highest);
+
+    if (error != OK || cost <= highest) {
+        return error;
+    }
+    struct query query = query_write(store, PASSWORD_COST_RAISE);
+
+    query_bind_int(&query, (int64_t)cost);
+    return query_run(&query);
 }
 
 /* ---- renames ---------------------------------------------------------------------------------*/

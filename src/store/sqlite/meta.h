@@ -12,6 +12,8 @@
 
 /* Adds the rows that are missing: a new epoch, counters at 1, no renames. */
 MUST_CHECK enum error meta_fill(sqlite3 *database);
+/* For adopted accounts: sets the highest cost of any password hash. */
+MUST_CHECK enum error meta_password_cost_fill(sqlite3 *database);
 MUST_CHECK enum error meta_epoch_find(sqlite3 *database, char out_epoch[EPOCH_LEN + 1]);
 
 #endif

@@ -383,9 +383,27 @@ static void rest_runs_chores_and_looks_at_the_disk(void **state)
     assert_true(slices < 10);
     assert_true(atomic_load(&loopback.readiness.disk_is_low));
     assert_int_equal(stored("[\\\"anna\\\",\\\"anne\\\"]"), 2);
+    /* It looks once a second; the last look is made to be long ago. */
     store_fake_set_disk_low(store, false);
     assert_int_equal(dispatch_rest(&loopback.services[LANE_WRITE], &has_more), OK);
+    assert_true(atomic_load(&loopback.readiness.disk_is_low));
+    loopback.services[LANE_WRITE].disk_seen_at_ms = 0;
+    assert_int_equal(dispatch_rest(&loopback.services[LANE_WRITE], &has_more), OK);
     assert_false(atomic_load(&loopback.readiness.disk_is_low));
+}
+
+static void a_chore_that_fails_does_not_keep_the_store_from_resting(void **state)
+{
+    bool has_more = false;
+
+    (void)state;
+    add("POST", "/api/account/update-username", anna, "{\"new_username\":\"anne\"}");
+    assert_int_equal(loopback_run(&loopback, LANE_WRITE, &batch), OK);
+    unsigned rests = store_fake_rest_count(store);
+    store_fake_fail_at(store, 1, ERROR_STORE_FAILED, false);
+    assert_int_equal(dispatch_rest(&loopback.services[LANE_WRITE], &has_more), ERROR_STORE_FAILED);
+    assert_true(store_fake_has_failed(store));
+    assert_int_equal(store_fake_rest_count(store), rests + 1);
 }
 
 int main(void)
@@ -404,6 +422,7 @@ int main(void)
         WITH_ACCOUNTS(a_session_may_end_in_the_request_whose_use_is_noted),
         WITH_ACCOUNTS(a_use_that_cannot_be_noted_spoils_no_answer),
         WITH_ACCOUNTS(rest_runs_chores_and_looks_at_the_disk),
+        WITH_ACCOUNTS(a_chore_that_fails_does_not_keep_the_store_from_resting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -123,6 +123,24 @@ static void adopted_names_that_differ_in_case_are_told_apart(void **state)
     domain_fixture_release(&f);
 }
 
+static void a_held_name_is_free_for_its_owner_whatever_twins_it_has(void **state)
+{
+    struct domain_fixture f;
+
+    (void)state;
+    domain_fixture_init(&f);
+    fixture_name(&f, "bob", 7, NAME_HELD, f.now_ms + 1);
+    fixture_name(&f, "Bob", 8, NAME_CURRENT, 0);
+    assert_int_equal(name_check_free(f.store, STR("bob"), 7, f.now_ms, &f.arena), OK);
+    assert_int_equal(name_check_free(f.store, STR("bOb"), 7, f.now_ms, &f.arena),
+                     ERROR_USERNAME_TAKEN);
+    assert_int_equal(name_check_free(f.store, STR("bob"), 8, f.now_ms, &f.arena),
+                     ERROR_USERNAME_TAKEN);
+    assert_int_equal(name_check_free(f.store, STR("bob"), 0, f.now_ms, &f.arena),
+                     ERROR_USERNAME_TAKEN);
+    domain_fixture_release(&f);
+}
+
 static void a_held_name_means_nobody(void **state)
 {
     struct domain_fixture f;
@@ -249,6 +267,7 @@ int main(void)
         cmocka_unit_test(folding_lowers_ascii_letters_only),
         cmocka_unit_test(a_name_means_its_account_in_any_case),
         cmocka_unit_test(adopted_names_that_differ_in_case_are_told_apart),
+        cmocka_unit_test(a_held_name_is_free_for_its_owner_whatever_twins_it_has),
         cmocka_unit_test(a_held_name_means_nobody),
         cmocka_unit_test(a_deleted_name_is_found_only_when_asked_for),
         cmocka_unit_test(a_name_is_free_unless_another_has_holds_or_had_it),

@@ -201,6 +201,32 @@ static void an_unknown_name_costs_what_a_wrong_password_costs(void **state)
     arena_release(&arena);
 }
 
+static void a_wrong_password_of_a_weaker_hash_costs_as_much(void **state)
+{
+    struct arena arena;
+    struct str weak;
+    unsigned cost = 8;
+
+    (void)state;
+    arena_init(&arena);
+    assert_int_equal(password_hash(scratch, STR("right"), cost - 3, &arena, &weak), OK);
+    int64_t weak_ns = least_cpu_ns(STR("wrong"), weak, cost);
+    int64_t unknown_ns = least_cpu_ns(STR("wrong"), STR(""), cost);
+    assert_in_range(unknown_ns, weak_ns / 2, weak_ns * 2);
+    assert_true(password_matches(scratch, STR("right"), weak, cost));
+    arena_release(&arena);
+}
+
+static void a_hash_tells_its_cost(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        password_hash_cost(STR("$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW")), 5);
+    assert_int_equal(
+        password_hash_cost(STR("$2b$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW")), 0);
+    assert_int_equal(password_hash_cost(STR("secret")), 0);
+}
+
 static void a_hash_of_less_cost_is_weak(void **state)
 {
     struct str hash = STR("$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW");
@@ -248,6 +274,8 @@ int main(void)
         cmocka_unit_test(a_password_with_nul_never_matches),
         cmocka_unit_test(text_that_is_no_bcrypt_hash_never_matches),
         cmocka_unit_test(an_unknown_name_costs_what_a_wrong_password_costs),
+        cmocka_unit_test(a_wrong_password_of_a_weaker_hash_costs_as_much),
+        cmocka_unit_test(a_hash_tells_its_cost),
         cmocka_unit_test(a_hash_of_less_cost_is_weak),
         cmocka_unit_test(the_scratch_is_wiped_after_use),
         cmocka_unit_test(the_library_says_its_version),
