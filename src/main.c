@@ -1,9 +1,10 @@
 /* main.c - builds everything in order, runs the loop, tears down in reverse.
  *
- * config → log → descriptors → database and what the lanes' threads own (startup.c) → signals →
- * server (the listener and the lanes) → uv_run, until a signal drains the server or a lane reports
- * that its store cannot be trusted any more → the same backwards, ending in a loop without handles.
- * Signals come before the server: from the moment it logs "listening" it can be told to stop.
+ * config → log → descriptors → signals → server (the listener) → uv_run, in which the database and
+ * what the lanes' threads own is opened on a thread (opening.c, startup.c), then the server gets
+ * its lanes and is ready, until a signal drains it or a lane reports that its store cannot be
+ * trusted any more → the same backwards, ending in a loop without handles. Signals come before the
+ * server: from the moment it listens it can be told to stop.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -14,22 +15,28 @@
 #include "api/dispatch.h"
 #include "api/json.h"
 #include "api/routes.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/require.h"
 #include "config.h"
 #include "http/parser.h"
 #include "net/server.h"
+#include "opening.h"
 #include "startup.h"
 
 #define TEXT_MAX_BYTES ((size_t)64 * 1024)
 #define SIGNAL_EXIT_BASE 128
 
-/* The two signals that stop the server. */
-struct stopping {
+/* From listening to stopped. */
+struct serving {
+    const struct config *config;
+    struct crew *crew;
     uv_signal_t terminate;
     uv_signal_t interrupt;
-    struct server *server; /* NULL until it runs */
-    bool is_asked;
+    struct server *server; /* NULL until it listens */
+    struct opening opening;
+    bool is_asked_to_stop;
+    bool has_failed; /* the crew could not be opened */
 };
 
 extern char **environ;
@@ -43,12 +50,13 @@ static void warnings_log(struct buf *warnings);
 static int serve_on(uv_loop_t *loop, const struct config *config, struct crew *crew,
                     unsigned connections_max);
 static bool serve_until_stopped(uv_loop_t *loop, const struct server_settings *settings,
-                                const struct config *config);
+                                const struct config *config, struct crew *crew);
+static void on_opened(struct opening *opening, enum error error);
 static enum work_verdict work_run(struct services *services, struct list *batch);
 static enum work_verdict work_rest(struct services *services);
-static void stopping_start(struct stopping *stopping, uv_loop_t *loop);
+static void signals_start(struct serving *serving, uv_loop_t *loop);
 static void on_signal(uv_signal_t *handle, int signal_number);
-static void stopping_end(struct stopping *stopping);
+static void signals_end(struct serving *serving);
 
 int main(int argc, char **argv)
 {
@@ -158,14 +166,13 @@ static int serve(const struct config *config, struct buf *warnings)
               LOG_STR("database", config_text(config, OPTION_DB)),
               LOG_INT("connections_max", connections_max), LOG_END);
 
-    if (crew_open(config, &readiness, &crew) == OK) {
-        int failure = uv_loop_init(&loop);
-        if (failure == 0) {
-            exit_code = serve_on(&loop, config, &crew, connections_max);
-            REQUIRE(uv_loop_close(&loop) == 0);
-        } else {
-            log_event(LOG_ERROR, "loop_failed", LOG_TEXT("reason", uv_strerror(failure)), LOG_END);
-        }
+    crew_prepare(config, &readiness, &crew);
+    int failure = uv_loop_init(&loop);
+    if (failure == 0) {
+        exit_code = serve_on(&loop, config, &crew, connections_max);
+        REQUIRE(uv_loop_close(&loop) == 0);
+    } else {
+        log_event(LOG_ERROR, "loop_failed", LOG_TEXT("reason", uv_strerror(failure)), LOG_END);
     }
     crew_close(&crew);
     if (exit_code == EXIT_OK) {
@@ -207,29 +214,42 @@ static int serve_on(uv_loop_t *loop, const struct config *config, struct crew *c
         .loop_services = &crew->loop,
         .readiness = crew->loop.readiness,
         .work = &work,
-        .lane_plans = crew->plans,
     };
-    return serve_until_stopped(loop, &settings, config) ? EXIT_OK : EXIT_FAILED;
+    return serve_until_stopped(loop, &settings, config, crew) ? EXIT_OK : EXIT_FAILED;
 }
 
 /* False when it could not start, or when a lane found its store broken. */
 static bool serve_until_stopped(uv_loop_t *loop, const struct server_settings *settings,
-                                const struct config *config)
+                                const struct config *config, struct crew *crew)
 {
-    struct stopping stopping = {.server = NULL};
+    struct serving serving = {.config = config, .crew = crew};
     bool is_good = false;
 
-    stopping_start(&stopping, loop);
-    if (server_start(loop, settings, &stopping.server) == OK) {
-        welcome_print(config, server_port(stopping.server));
+    signals_start(&serving, loop);
+    if (server_start(loop, settings, &serving.server) == OK) {
+        opening_start(&serving.opening, loop, config, crew, on_opened);
         uv_run(loop, UV_RUN_DEFAULT);
-        is_good = !server_finish(stopping.server);
-        stopping.server = NULL;
+        is_good = !server_finish(serving.server) && !serving.has_failed;
     }
-    stopping_end(&stopping);
+    signals_end(&serving);
     /* Handles are gone once their close callbacks ran; also those of a start that failed. */
     uv_run(loop, UV_RUN_DEFAULT);
     return is_good;
+}
+
+static void on_opened(struct opening *opening, enum error error)
+{
+    struct serving *serving = container_of(opening, struct serving, opening);
+
+    if (error == OK && !serving->is_asked_to_stop) {
+        error = server_open_lanes(serving->server, serving->crew->plans);
+        if (error == OK) {
+            welcome_print(serving->config, server_port(serving->server));
+            return;
+        }
+    }
+    serving->has_failed = error != OK && error != ERROR_DRAINING;
+    server_drain(serving->server);
 }
 
 static enum work_verdict work_run(struct services *services, struct list *batch)
@@ -252,14 +272,14 @@ static enum work_verdict work_rest(struct services *services)
 /* ---- signals --------------------------------------------------------------------------------- */
 
 /* The handles do not keep the loop alive: it ends with the server's. */
-static void stopping_start(struct stopping *stopping, uv_loop_t *loop)
+static void signals_start(struct serving *serving, uv_loop_t *loop)
 {
-    uv_signal_t *const handles[] = {&stopping->terminate, &stopping->interrupt};
+    uv_signal_t *const handles[] = {&serving->terminate, &serving->interrupt};
     static const int numbers[] = {SIGTERM, SIGINT};
 
     for (size_t i = 0; i < sizeof handles / sizeof handles[0]; i++) {
         REQUIRE(uv_signal_init(loop, handles[i]) == 0);
-        handles[i]->data = stopping;
+        handles[i]->data = serving;
         REQUIRE(uv_signal_start(handles[i], on_signal, numbers[i]) == 0);
         uv_unref((uv_handle_t *)handles[i]);
     }
@@ -267,22 +287,23 @@ static void stopping_start(struct stopping *stopping, uv_loop_t *loop)
 
 static void on_signal(uv_signal_t *handle, int signal_number)
 {
-    struct stopping *stopping = handle->data;
+    struct serving *serving = handle->data;
 
-    log_event(LOG_INFO, stopping->is_asked ? "stopping_at_once" : "stopping",
+    log_event(LOG_INFO, serving->is_asked_to_stop ? "stopping_at_once" : "stopping",
               LOG_TEXT("signal", signal_number == SIGTERM ? "SIGTERM" : "SIGINT"), LOG_END);
-    if (stopping->is_asked) {
+    if (serving->is_asked_to_stop) {
         /* What was answered is durable; the rest is the database's recovery at the next start. */
         _exit(SIGNAL_EXIT_BASE + signal_number);
     }
-    stopping->is_asked = true;
-    if (stopping->server != NULL) {
-        server_drain(stopping->server);
+    serving->is_asked_to_stop = true;
+    if (serving->server != NULL) {
+        server_drain(serving->server);
+        opening_stop(&serving->opening);
     }
 }
 
-static void stopping_end(struct stopping *stopping)
+static void signals_end(struct serving *serving)
 {
-    uv_close((uv_handle_t *)&stopping->terminate, NULL);
-    uv_close((uv_handle_t *)&stopping->interrupt, NULL);
+    uv_close((uv_handle_t *)&serving->terminate, NULL);
+    uv_close((uv_handle_t *)&serving->interrupt, NULL);
 }

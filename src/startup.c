@@ -33,17 +33,13 @@
 #define CONNECTIONS_MAX 1000000u
 
 static enum error folder_make(struct str database_path);
-static enum error lane_open(struct crew *crew, enum lane lane, unsigned thread_count,
-                            struct readiness *readiness);
+static enum error lane_open(struct crew *crew, enum lane lane, unsigned thread_count);
 static enum error services_open(struct crew *crew, struct services *services);
 static void lane_close(struct crew *crew, enum lane lane);
 
-enum error crew_open(const struct config *config, struct readiness *readiness,
-                     struct crew *out_crew)
+void crew_prepare(const struct config *config, struct readiness *readiness, struct crew *out_crew)
 {
     struct crew *crew = out_crew;
-    struct str path = config_text(config, OPTION_DB);
-    enum error error;
 
     *crew = (struct crew){
         .settings =
@@ -65,6 +61,12 @@ enum error crew_open(const struct config *config, struct readiness *readiness,
     };
     crew->loop =
         (struct services){.lane = LANE_LOOP, .settings = &crew->settings, .readiness = readiness};
+}
+
+enum error crew_open(const struct config *config, atomic_bool *stops, struct crew *crew)
+{
+    struct str path = config_text(config, OPTION_DB);
+    enum error error;
 
     const struct store_settings store_settings = {
         .path = path.ptr,
@@ -72,21 +74,20 @@ enum error crew_open(const struct config *config, struct readiness *readiness,
         .writer_cache_kib = WRITER_CACHE_KIB,
         .reader_cache_kib = READER_CACHE_KIB,
         .disk_floor_bytes = config_number(config, OPTION_DISK_FLOOR_BYTES),
+        .stops = stops,
     };
     if ((error = folder_make(path)) != OK ||
         (error = store_home_open(&store_settings, &crew->home, &crew->is_in_memory)) != OK ||
-        (error = lane_open(crew, LANE_WRITE, 1, readiness)) != OK) {
+        (error = lane_open(crew, LANE_WRITE, 1)) != OK) {
         return error;
     }
     if (crew->is_in_memory) {
         log_event(LOG_WARN, "database_in_memory", LOG_TEXT("means", "nothing is kept"), LOG_END);
-    } else if ((error =
-                    lane_open(crew, LANE_READ, (unsigned)config_number(config, OPTION_READ_THREADS),
-                              readiness)) != OK) {
+    } else if ((error = lane_open(crew, LANE_READ,
+                                  (unsigned)config_number(config, OPTION_READ_THREADS))) != OK) {
         return error;
     }
-    return lane_open(crew, LANE_HASH, (unsigned)config_number(config, OPTION_HASH_THREADS),
-                     readiness);
+    return lane_open(crew, LANE_HASH, (unsigned)config_number(config, OPTION_HASH_THREADS));
 }
 
 /* The database's own folder, not those above it: a mistyped path should not make a tree. */
@@ -112,8 +113,7 @@ static enum error folder_make(struct str database_path)
     return error;
 }
 
-static enum error lane_open(struct crew *crew, enum lane lane, unsigned thread_count,
-                            struct readiness *readiness)
+static enum error lane_open(struct crew *crew, enum lane lane, unsigned thread_count)
 {
     struct lane_plan *plan = &crew->plans[lane];
     struct services *members = calloc(thread_count, sizeof *members);
@@ -124,8 +124,8 @@ static enum error lane_open(struct crew *crew, enum lane lane, unsigned thread_c
     plan->services = list;
     plan->thread_count = thread_count;
     for (unsigned i = 0; i < thread_count; i++) {
-        members[i] =
-            (struct services){.lane = lane, .settings = &crew->settings, .readiness = readiness};
+        members[i] = (struct services){
+            .lane = lane, .settings = &crew->settings, .readiness = crew->loop.readiness};
         list[i] = &members[i];
         enum error error = services_open(crew, &members[i]);
         if (error != OK) {

@@ -2,12 +2,13 @@
  * things a start does before.
  *
  * Uses:    config, store/store.h, domain/password.h, api/services.h, net/lane.h.
- * Used by: main.
- * Thread:  main, before the lanes start and after they ended.
+ * Used by: main, opening.
+ * Thread:  main, but crew_open: opening's, before the lanes start.
  */
 #ifndef MIGCHAT_STARTUP_H
 #define MIGCHAT_STARTUP_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -29,11 +30,13 @@ struct crew {
     struct lane_plan plans[LANE_COUNT];
 };
 
+/* What needs no database: settings, and the services of the loop. */
+void crew_prepare(const struct config *config, struct readiness *readiness, struct crew *out_crew);
 /* Opens the database and every thread's store or password scratch. What goes wrong is logged;
- * the crew is to be closed all the same. */
-MUST_CHECK enum error crew_open(const struct config *config, struct readiness *readiness,
-                                struct crew *out_crew);
-/* After the lanes' threads ended. The writer's store is closed last: it checkpoints. */
+ * DRAINING when `*stops` was set in time. The crew is to be closed all the same. */
+MUST_CHECK enum error crew_open(const struct config *config, atomic_bool *stops, struct crew *crew);
+/* After the lanes' threads ended, or of a crew that was only prepared. The writer's store is closed
+ * last: it checkpoints. */
 void crew_close(struct crew *crew);
 
 /* Raises the soft limit of descriptors to the hard one; returns how many connections fit. */

@@ -34,6 +34,9 @@ enum error api_readyz(struct exchange *exchange, struct services *services)
     if (atomic_load(&readiness->is_draining)) {
         return ERROR_DRAINING;
     }
+    if (atomic_load(&readiness->is_migrating)) {
+        return ERROR_MIGRATING;
+    }
     if (writer_is_stuck(readiness)) {
         return ERROR_WRITER_STUCK;
     }

@@ -13,6 +13,7 @@
 #define WRITER_STUCK_AFTER_MS 10000
 
 struct readiness {
+    atomic_bool is_migrating; /* the server listens, its lanes are not open yet */
     atomic_bool is_draining;
     atomic_bool disk_is_low;
     _Atomic int64_t writer_busy_since_ms; /* monotonic; 0 while it waits for work */

@@ -139,6 +139,9 @@ void conn_go_on(struct conn *conn)
     while (!conn->is_judged && (!exchange->is_done || exchange->notes_use)) {
         if (exchange_lane(exchange) == LANE_LOOP) {
             exchange_run_step(exchange, connections->settings->loop_services);
+        } else if (connections->lanes == NULL) {
+            response_error(exchange, ERROR_MIGRATING);
+            exchange->is_done = true;
         } else if (lanes_lend(connections->lanes, exchange)) {
             conn->is_lent = true;
             conn_set_state(conn, CONN_LENT);

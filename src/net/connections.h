@@ -58,7 +58,7 @@ struct pool {
 struct connections {
     uv_loop_t *loop;
     const struct server_settings *settings;
-    struct lanes *lanes;
+    struct lanes *lanes; /* NULL until server_open_lanes */
     struct deadlines deadlines;
     struct list open; /* every conn by its node */
     unsigned count;

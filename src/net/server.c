@@ -1,6 +1,7 @@
 /* server.c - from listen to the last handle closed.
  *
- *   server_start   binds, starts the lanes, listens
+ *   server_start   binds, listens
+ *   server_open_lanes  starts the lanes; until then what needs one is told 503
  *   on_connectable accepts; pauses at connections_max and when descriptors run out
  *   server_drain   stops accepting; idle connections close, others after what is in flight;
  *                  after drain_timeout_ms the rest is cut
@@ -51,7 +52,7 @@ struct server {
 static enum error listener_open(struct server *server);
 static enum error address_read(const struct server_settings *settings,
                                struct sockaddr_storage *out_address, socklen_t *out_len);
-static enum error lanes_and_timer_start(struct server *server, uv_loop_t *loop);
+static void timer_start(struct server *server, uv_loop_t *loop);
 static void listener_close(struct server *server);
 static void on_connectable(uv_poll_t *listener, int status, int events);
 static bool accept_next(struct server *server);
@@ -80,29 +81,25 @@ enum error server_start(uv_loop_t *loop, const struct server_settings *settings,
     if (error != OK) {
         goto free_server;
     }
-    error = lanes_and_timer_start(server, loop);
-    if (error != OK) {
-        goto close_socket;
-    }
+    timer_start(server, loop);
     if (uv_poll_init(loop, &server->listener, server->socket) != 0) {
         log_event(LOG_ERROR, "listen_failed", LOG_TEXT("reason", "not pollable"), LOG_END);
         error = ERROR_INTERNAL;
-        goto stop_lanes;
+        goto close_timer;
     }
     server->handles_open++;
+    atomic_store(&settings->readiness->is_migrating, true);
     accept_go_on(server);
-    log_event(LOG_INFO, "listening", LOG_TEXT("address", settings->listen_address),
+    log_event(LOG_INFO, "opening", LOG_TEXT("address", settings->listen_address),
               LOG_INT("port", server->port), LOG_END);
     *out_server = server;
     return OK;
 
-stop_lanes:
-    lanes_stop(server->connections.lanes);
+close_timer:
     deadlines_close(&server->connections.deadlines, on_handle_closed);
     while (server->handles_open > 0) {
         uv_run(loop, UV_RUN_NOWAIT);
     }
-close_socket:
     close(server->socket);
 free_server:
     free(server);
@@ -168,7 +165,7 @@ static enum error address_read(const struct server_settings *settings,
     return ERROR_INTERNAL;
 }
 
-static enum error lanes_and_timer_start(struct server *server, uv_loop_t *loop)
+static void timer_start(struct server *server, uv_loop_t *loop)
 {
     const struct server_settings *settings = &server->settings;
     const unsigned duration_ms[DEADLINE_KIND_COUNT] = {
@@ -180,18 +177,26 @@ static enum error lanes_and_timer_start(struct server *server, uv_loop_t *loop)
         [DEADLINE_ACCEPT] = ACCEPT_PAUSE_MS,
         [DEADLINE_DRAIN] = settings->drain_timeout_ms,
     };
-    enum error error =
-        lanes_start(loop, settings->work, settings->lane_plans, settings->readiness,
-                    conn_exchange_returned, on_lanes_failed, server, &server->connections.lanes);
 
-    if (error != OK) {
-        /* What it had opened closes now. */
-        uv_run(loop, UV_RUN_NOWAIT);
-        return error;
-    }
     deadlines_init(&server->connections.deadlines, loop, duration_ms, on_deadline);
     server->handles_open = 1;
-    return OK;
+}
+
+enum error server_open_lanes(struct server *server, const struct lane_plan plans[LANE_COUNT])
+{
+    const struct server_settings *settings = &server->settings;
+    struct connections *connections = &server->connections;
+
+    REQUIRE(connections->lanes == NULL && !connections->is_draining);
+    enum error error =
+        lanes_start(connections->loop, settings->work, plans, settings->readiness,
+                    conn_exchange_returned, on_lanes_failed, server, &connections->lanes);
+    if (error == OK) {
+        atomic_store(&settings->readiness->is_migrating, false);
+        log_event(LOG_INFO, "listening", LOG_TEXT("address", settings->listen_address),
+                  LOG_INT("port", server->port), LOG_END);
+    }
+    return error;
 }
 
 uint16_t server_port(const struct server *server)
@@ -315,7 +320,9 @@ static void cut(struct server *server)
     struct connections *connections = &server->connections;
 
     log_event(LOG_WARN, "drain_cut", LOG_INT("connections", connections->count), LOG_END);
-    lanes_refuse(connections->lanes);
+    if (connections->lanes != NULL) {
+        lanes_refuse(connections->lanes);
+    }
     for (struct list *node = connections->open.next; node != &connections->open;
          node = node->next) {
         conn_close(container_of(node, struct conn, node));
@@ -330,7 +337,9 @@ static void stop_if_done(struct server *server)
         return;
     }
     server->is_stopping = true;
-    lanes_stop(connections->lanes);
+    if (connections->lanes != NULL) {
+        lanes_stop(connections->lanes);
+    }
     deadlines_close(&connections->deadlines, on_handle_closed);
 }
 

@@ -33,14 +33,18 @@ struct server_settings {
     struct services *loop_services; /* for LANE_LOOP steps */
     struct readiness *readiness;
     const struct work *work;
-    const struct lane_plan *lane_plans; /* LANE_COUNT of them */
 };
 
-/* Binds, listens and starts the lanes. Logs "listening" with address and port. An address in use
- * or not ours is logged and INTERNAL; all handles are closed then, for which the loop is turned.
- * SIGPIPE must be ignored: writing to a client that left is an error like others. */
+/* Binds, listens and answers, without lanes: what needs one is told MIGRATING. Logs "opening" with
+ * address and port. An address in use or not ours is logged and INTERNAL; all handles are closed
+ * then, for which the loop is turned. SIGPIPE must be ignored: writing to a client that left is an
+ * error like others. */
 MUST_CHECK enum error server_start(uv_loop_t *loop, const struct server_settings *settings,
                                    struct server **out_server);
+/* Starts the lanes; from now on everything is answered. Logs "listening". Once, and not when it
+ * drains. After a failure it goes on without lanes. */
+MUST_CHECK enum error server_open_lanes(struct server *server,
+                                        const struct lane_plan plans[LANE_COUNT]);
 /* The port listened on. */
 uint16_t server_port(const struct server *server);
 /* Stops accepting, lets what is in flight finish, closes idle connections, and ends all handles;

@@ -6,7 +6,7 @@
  * Uses:    base.
  * Used by: domain (all calls), api/dispatch (batches), main (opening).
  * Thread:  a `struct store` belongs to one thread at a time; `struct store_home` is opened and
- *          closed by main and shared read-only.
+ *          closed by one at a time and shared read-only in between.
  * Memory:  strings given are borrowed for the call; strings returned live in the arena given, or,
  *          where it says so, until the next call on the same store.
  * Errors:  STORE_FAILED (the statement failed, nothing of it remains), DISK_FULL, OUTCOME_UNKNOWN
@@ -16,6 +16,7 @@
 #ifndef MIGCHAT_STORE_STORE_H
 #define MIGCHAT_STORE_STORE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,11 +37,12 @@ struct store_settings {
     unsigned writer_cache_kib;
     unsigned reader_cache_kib;
     uint64_t disk_floor_bytes; /* less free space than this is "low" */
+    atomic_bool *stops;        /* set by any thread: gives up opening; NULL: never */
 };
 
 /* Locks the database against other processes, adopts a Rust server's file, migrates. Everything
- * that goes wrong is logged with its reason. `*out_in_memory` tells that there can be one store
- * only. */
+ * that goes wrong is logged with its reason. DRAINING: it was told to stop; what it had begun is
+ * undone. `*out_in_memory` tells that there can be one store only. */
 MUST_CHECK enum error store_home_open(const struct store_settings *settings,
                                       struct store_home **out_home, bool *out_in_memory);
 /* The engine and its version, e.g. "SQLite 3.40.1". */

@@ -17,10 +17,8 @@ VARYING = {"date", "x-request-id"}
 
 @pytest.fixture
 def pair(api):
-    """Two accounts with three messages between them; the second one has keys."""
+    """Two accounts with three messages between them."""
     one, two = api.create(), api.create()
-    # Before they know each other: new keys are told to one's contacts, shortly after.
-    two.upload()
     for _ in range(2):
         one.send(two)
     two.send(one)
@@ -36,6 +34,9 @@ def fields_of(response):
 def test_head_has_the_fields_of_get_and_no_body(api, pair, path):
     one, two = pair
     target = path.format(other=two.username)
+    if path == "/api/keys/{other}":
+        # Only here: contacts are told of new keys shortly after, and that changes tags.
+        two.upload()
     with Connection(api.port) as connection:
         answers = {}
         for method in ("GET", "HEAD", "GET"):

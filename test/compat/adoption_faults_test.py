@@ -14,7 +14,8 @@ import subprocess
 import pytest
 
 from support import seen
-from support.api import Account
+from support.api import Account, Api
+from support.http import check_error_body
 from support.rust_database import RustDatabase, dump, password_hash
 from support.server import START_DEADLINE_S, Server
 
@@ -58,9 +59,10 @@ def still_usable(path, before):
         if os.path.exists(str(path) + suffix):
             shutil.copyfile(str(path) + suffix, copy + suffix)
             seen.note_adopted_copy(copy + suffix)
-    assert dump(copy) == before
     database = sqlite3.connect(copy)
+    # Rolls a hot journal back, which dump, reading only, could not.
     assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert dump(copy) == before
     assert database.execute("PRAGMA user_version").fetchone() == (0,)
     database.execute("INSERT INTO messages (from_user_id, to_user_id, content) VALUES (1, 2, 'x')")
     database.commit()
@@ -162,10 +164,165 @@ def test_a_second_adoption_waits_for_nobody(own):
     refused, serves = done["refused"], done["serves"]
     assert refused.process.wait(START_DEADLINE_S) != 0
     refused.kill()
-    from support.api import Api
     serves.api = Api(serves.port)
     check_adopted(serves)
     serves.stop()
+
+
+# Enough for an adoption of half a second and more, so that something happens while it runs.
+MANY = 20000
+MOMENTS = 8
+COPY = "migchat.db.rust-copy"
+
+
+def copies_of(directory):
+    return sorted(path.name for path in directory.iterdir() if COPY in path.name)
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """(a large database of the Rust server, its dump, the seconds its adoption takes)"""
+    directory = tmp_path_factory.mktemp("many")
+    path = directory / "migchat.db"
+    make(path, MANY).close()
+    kept = directory / "kept.db"
+    shutil.copyfile(path, kept)
+    before = dump(path)
+    server = Server(directory).start()
+    took_s = server.events("adopted")[0]["took_ms"] / 1000
+    server.stop()
+    for each in (kept, *directory.glob("*copy*")):
+        seen.note_adopted_copy(each)
+    return kept, before, took_s
+
+
+def test_it_says_that_it_is_not_ready_while_it_adopts(own, many):
+    shutil.copyfile(many[0], own / "migchat.db")
+    server = Server(own).spawn()
+    api = Api(int(server.wait_event("opening")["port"]))
+    server.wait_event("adopting")
+    api.get("/health").expect(200)
+    api.get("/livez").expect(200)
+    for refused in (api.get("/readyz"), api.get("/api/messages", token=TOKEN),
+                    api.login_raw("anna", seen.new_password()), api.get("/api/keys/anna")):
+        refused.expect(503, "migrating")
+        check_error_body(refused)
+        assert int(refused.field("retry-after")) >= 1
+    assert not server.events("adopted"), "too fast: it was not seen at work"
+    server.wait_event("listening")
+    server.port, server.api = api.port, api
+    api.get("/readyz").expect(200)
+    check_adopted(server, MANY)
+    server.stop()
+
+
+def test_killed_at_any_moment_it_leaves_the_old_file_and_one_copy(start, own, many):
+    kept, before, took_s = many
+    shutil.copyfile(kept, own / "migchat.db")
+    killed = 0
+    for moment in range(MOMENTS):
+        server = Server(own).spawn()
+        server.wait_event("opening")
+        try:
+            server.process.wait(took_s * moment / MOMENTS)
+        except subprocess.TimeoutExpired:
+            pass
+        server.kill()
+        note_copies(own)
+        finished = [name for name in copies_of(own) if name != COPY + "-partial"]
+        assert finished in ([], [COPY]), finished
+        for name in finished:
+            assert dump(own / name) == before
+        if server.events("adopted"):
+            break
+        killed += 1
+        still_usable(own / "migchat.db", before)
+    assert killed > 2
+    check_adopted(start(), MANY)
+    assert copies_of(own) == [COPY]
+    assert dump(own / COPY) == before
+
+
+@pytest.mark.parametrize("number", (signal.SIGTERM, signal.SIGINT), ids=("SIGTERM", "SIGINT"))
+def test_told_to_stop_at_any_moment_it_undoes_what_it_began(start, own, many, number):
+    kept, before, took_s = many
+    shutil.copyfile(kept, own / "migchat.db")
+    stopped = 0
+    for moment in range(MOMENTS):
+        server = Server(own).spawn()
+        server.wait_event("opening")
+        try:
+            server.process.wait(took_s * moment / MOMENTS)
+        except subprocess.TimeoutExpired:
+            pass
+        server.process.send_signal(number)
+        server.wait_exit(0)
+        note_copies(own)
+        if server.events("adopted"):
+            break
+        stopped += 1
+        assert copies_of(own) in ([], [COPY])
+        assert not (own / "migchat.db-journal").exists()
+        assert dump(own / "migchat.db") == before
+        assert not [e for e in server.events() if e["level"] in ("warn", "error")], server.log()
+    assert stopped > 2
+    check_adopted(start(), MANY)
+    assert copies_of(own) == [COPY]
+
+
+def test_a_copy_of_something_else_is_kept(start, own):
+    make(own / COPY, 10).close()
+    make(own / "migchat.db", 12).close()
+    earlier = (own / COPY).read_bytes()
+    check_adopted(start(), 12)
+    assert (own / COPY).read_bytes() == earlier
+    assert copies_of(own) == [COPY, COPY + "-2"]
+
+
+@pytest.mark.parametrize("mode", (0o644, 0o660))
+def test_others_are_shut_out(start, own, mode):
+    make(own / "migchat.db", 10).close()
+    (own / "migchat.db").chmod(mode)
+    server = start()
+    server.api.create()
+    for suffix in ("", "-wal", "-shm"):
+        assert os.stat(server.database + suffix).st_mode & 0o077 == 0, suffix
+    assert not server.events("database_open_to_others")
+    server.stop()
+    (own / "migchat.db").chmod(mode)
+    server.start()
+    assert len(server.events("database_open_to_others")) == 1
+    assert os.stat(server.database).st_mode & 0o777 == mode
+
+
+def test_times_that_cannot_be_read_are_one_line_a_table(start, own):
+    """Each gets that of the message before; thousands of them take no longer than others."""
+    rust = make(own / "migchat.db", 0)
+    rust.database.execute("BEGIN")
+    for number in range(1, MANY + 1):
+        rust.add_message(number, 1 + number % 2, 2 - number % 2, "x",
+                         "2025-11-03T12:00:00Z" if number % 10000 == 1 else "soon")
+    rust.database.execute("UPDATE users SET created_at = 'never'")
+    rust.database.execute("COMMIT")
+    rust.close()
+    server = start()
+    lines = [e for e in server.events() if e["event"] == "times_unreadable"]
+    assert {(e["table"], e["rows"], e["first_row"]) for e in lines} \
+        == {("users", 2, 1), ("messages", MANY - 2, 2)}, server.log()
+    anna = Account(server.api, "anna", None, TOKEN, 1)
+    assert {e["created_at"] for e in anna.messages()} == {"2025-11-03T12:00:00.000Z"}
+
+
+def test_an_empty_name_is_adopted(start, own):
+    rust = make(own / "migchat.db", 10)
+    rust.add_user(9, "", password_hash(seen.new_password()))
+    rust.add_session(9, TOKEN[::-1])
+    seen.note_token(TOKEN[::-1])
+    rust.close()
+    server = start()
+    check_adopted(server, 10)
+    answer = Account(server.api, "", None, TOKEN[::-1], 9).get("/api/account").expect(200).json()
+    assert answer["username"] == ""
 
 
 ORPHANS = {

@@ -1,8 +1,10 @@
-/* storage_fault.c - loaded before libc (LD_PRELOAD): lets writes or syncs of the database fail.
+/* storage_fault.c - loaded before libc (LD_PRELOAD): lets writes or syncs of the database fail or
+ * wait.
  *
  * The folder in MIGCHAT_FAULT_FOLDER is the switch: while it holds a file `sync`, every fsync and
  * fdatasync of a file whose name has ".db" in it fails with EIO; while it holds a file `space`,
- * every write to such a file fails with ENOSPC.
+ * every write to such a file fails with ENOSPC. While it holds a file `hold`, syncs of such files
+ * do not return.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -11,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
+#include <time.h>
 #include <unistd.h>
 
 static bool fault_is_on(const char *name)
@@ -52,10 +55,20 @@ static bool fails(int file, const char *name, int error)
     return false;
 }
 
+static void wait_while_held(int file)
+{
+    const struct timespec pause = {.tv_nsec = 5 * 1000 * 1000};
+
+    while (fault_is_on("hold") && file_is_database(file)) {
+        nanosleep(&pause, NULL);
+    }
+}
+
 int fsync(int file)
 {
     int (*next)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
 
+    wait_while_held(file);
     return fails(file, "sync", EIO) ? -1 : next(file);
 }
 
@@ -63,6 +76,7 @@ int fdatasync(int file)
 {
     int (*next)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
 
+    wait_while_held(file);
     return fails(file, "sync", EIO) ? -1 : next(file);
 }
 

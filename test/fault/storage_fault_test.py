@@ -1,47 +1,14 @@
 """What the server does when the disk fails: a sync that fails ends it, a full disk does not."""
 
-import os
-import pathlib
-import subprocess
-
 import pytest
 
 from support import seen
 from support.server import Server
 
-HERE = pathlib.Path(__file__).resolve().parent
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    """The preloaded library, built here: it belongs to no build of the server."""
-    path = tmp_path_factory.mktemp("fault") / "storage_fault.so"
-    subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra",
-                    "-Werror", "-o", str(path), str(HERE / "storage_fault.c"), "-ldl"], check=True)
-    return path
-
-
-class Disk:
-    def __init__(self, folder):
-        self.folder = folder
-        folder.mkdir()
-
-    def fail(self, what):
-        (self.folder / what).touch()
-
-    def heal(self, what):
-        (self.folder / what).unlink()
-
 
 @pytest.fixture
-def disk(tmp_path):
-    return Disk(tmp_path / "faults")
-
-
-@pytest.fixture
-def server(tmp_path, library, disk):
-    server = Server(tmp_path / "server", LD_PRELOAD=library, MIGCHAT_FAULT_FOLDER=disk.folder,
-                    ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0")
+def server(tmp_path, disk):
+    server = Server(tmp_path / "server", **disk.environment)
     server.start()
     yield server
     if server.process is not None:

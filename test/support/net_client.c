@@ -78,6 +78,16 @@ void client_send_bytes(struct client *client, const char *bytes, size_t len)
     }
 }
 
+ssize_t client_receive(struct client *client, char *bytes, size_t capacity, int flags)
+{
+    ssize_t got;
+
+    do {
+        got = recv(client->socket, bytes, capacity, flags);
+    } while (got < 0 && errno == EINTR);
+    return got;
+}
+
 void client_end(struct client *client)
 {
     assert_int_equal(shutdown(client->socket, SHUT_WR), 0);
@@ -93,7 +103,7 @@ static bool client_fill(struct client *client)
         client->bytes = realloc(client->bytes, client->capacity);
         assert_non_null(client->bytes);
     }
-    got = recv(client->socket, client->bytes + client->len, client->capacity - client->len, 0);
+    got = client_receive(client, client->bytes + client->len, client->capacity - client->len, 0);
     if (got < 0 && errno != ECONNRESET) {
         fail_msg("nothing came for %d s: %s", CLIENT_PATIENCE_S, strerror(errno));
     }

@@ -59,6 +59,7 @@ static struct services threads[LANE_COUNT][2];
 static enum work_verdict batch_run(struct services *services, struct list *batch);
 static void *server_thread(void *argument);
 static void on_stop(uv_async_t *stop);
+static void on_open_lanes(uv_async_t *open_lanes);
 
 void net_server_prepare(struct net_server *net)
 {
@@ -95,8 +96,7 @@ void net_server_prepare(struct net_server *net)
         .connections_max = 1000,
         .loop_services = &threads[LANE_LOOP][0],
         .readiness = &net->readiness,
-        .work = &work,
-        .lane_plans = net->plans};
+        .work = &work};
 }
 
 void net_server_run(struct net_server *net)
@@ -105,7 +105,12 @@ void net_server_run(struct net_server *net)
     assert_int_equal(uv_loop_init(&net->loop), 0);
     assert_int_equal(uv_async_init(&net->loop, &net->stop, on_stop), 0);
     uv_unref((uv_handle_t *)&net->stop);
+    assert_int_equal(uv_async_init(&net->loop, &net->open_lanes, on_open_lanes), 0);
+    uv_unref((uv_handle_t *)&net->open_lanes);
     assert_int_equal(server_start(&net->loop, &net->settings, &net->server), OK);
+    if (!net->is_without_lanes) {
+        assert_int_equal(server_open_lanes(net->server, net->plans), OK);
+    }
     assert_int_equal(pthread_create(&net->thread, NULL, server_thread, net), 0);
 }
 
@@ -131,6 +136,18 @@ static void on_stop(uv_async_t *stop)
     server_drain(net->server);
 }
 
+static void on_open_lanes(uv_async_t *open_lanes)
+{
+    struct net_server *net = container_of(open_lanes, struct net_server, open_lanes);
+
+    REQUIRE(server_open_lanes(net->server, net->plans) == OK);
+}
+
+void net_server_open_lanes(struct net_server *net)
+{
+    uv_async_send(&net->open_lanes);
+}
+
 void net_server_drain(struct net_server *net)
 {
     uv_async_send(&net->stop);
@@ -147,6 +164,7 @@ void net_server_wait(struct net_server *net)
 {
     pthread_join(net->thread, NULL);
     uv_close((uv_handle_t *)&net->stop, NULL);
+    uv_close((uv_handle_t *)&net->open_lanes, NULL);
     uv_run(&net->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&net->loop), 0);
     pthread_mutex_destroy(&net->gate.lock);

@@ -31,6 +31,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <uv.h>
 
 #include "net/server.h"
@@ -49,9 +50,11 @@ struct net_server {
     /* Set up by net_server_prepare, for the test to change before net_server_run. */
     struct server_settings settings;
     struct lane_plan plans[LANE_COUNT];
+    bool is_without_lanes; /* until net_server_open_lanes */
 
     uv_loop_t loop;
     uv_async_t stop;
+    uv_async_t open_lanes;
     struct server *server;
     struct readiness readiness;
     pthread_t thread;
@@ -67,6 +70,8 @@ void net_server_prepare(struct net_server *net);
 void net_server_run(struct net_server *net);
 /* prepare and run. */
 void net_server_start(struct net_server *net);
+/* On its thread; returns at once. */
+void net_server_open_lanes(struct net_server *net);
 /* Asks it to drain, as a signal would. */
 void net_server_drain(struct net_server *net);
 /* Waits for its end, which must leave no handle; asks for it unless it comes by itself. */
@@ -100,6 +105,9 @@ void client_close(struct client *client);
 /* All bytes, or as many as the server takes before it resets. */
 void client_send(struct client *client, const char *text);
 void client_send_bytes(struct client *client, const char *bytes, size_t len);
+/* As recv(2), which may be interrupted: libuv 1.50 makes an io_uring in the thread that makes a
+ * loop, and the kernel disturbs that thread when it takes the ring down. */
+ssize_t client_receive(struct client *client, char *bytes, size_t capacity, int flags);
 /* Sends its end: nothing more will come. */
 void client_end(struct client *client);
 /* Reads the next answer; `to_head`: it has no body whatever its head says. */

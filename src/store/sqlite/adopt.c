@@ -1,22 +1,26 @@
 /* adopt.c - a database of the Rust MigChat server becomes one of ours, in place.
  *
  *   look (rows that point nowhere, room on the disk) → lock → copy → one transaction: our tables,
- *   rows turned into ours, counted, old tables dropped → commit
+ *   rows turned into ours, counted, old tables dropped → closed to others → commit
  *
  * 1. Nothing is changed before the copy is on the disk.
  * 2. Nothing changes between copy and conversion: the write lock is held through both.
  * 3. The counts are compared before the old tables go, in the same transaction.
  * 4. After any failure the file is the Rust database it was: by rollback, else from the copy.
  *    The copy stays; who runs the server removes it. It holds tokens in clear.
+ * 5. However often an adoption is interrupted, there is one copy: the next attempt finds that it
+ *    holds what the file holds. A copy of anything else is left alone.
  *
  * Free pages stay in the file and are used again; VACUUM would need the room once more.
  */
 #include "store/sqlite/adopt.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include "base/clock.h"
@@ -28,8 +32,8 @@
 #include "store/sqlite/migrate.h"
 
 #define COPY_SUFFIX ".rust-copy"
-/* The copy, our tables beside the old ones, and the journal of the old ones as they go. */
-#define DISK_FILES_NEEDED 4
+/* Our tables beside the old ones, and the journal of the old ones as they go. */
+#define DISK_FILES_NEEDED 3
 #define DISK_SPARE_BYTES (1024 * 1024)
 #define CACHE_PRAGMA "PRAGMA cache_size=-24576" /* 24 MiB */
 
@@ -83,15 +87,19 @@ static const struct count_pair prekey_pairs[] = {
 static enum error tables_find(sqlite3 *database, struct adopt_tables *out_tables);
 static enum error references_check(sqlite3 *database, const struct adopt_tables *tables);
 static enum error reference_check(sqlite3 *database, const char *sql);
-static enum error disk_check(sqlite3 *database, const char *path);
-static enum error copy_write(const char *path, char out_copy[PATH_MAX]);
+static enum error copy_see_to(sqlite3 *database, const char *path, atomic_bool *stops,
+                              char out_copy[PATH_MAX]);
+static enum error disk_check(sqlite3 *database, const char *path, int files_needed);
+static enum error copy_write(const char *path, atomic_bool *stops, char out_copy[PATH_MAX]);
+static void others_shut_out(const char *path);
 static enum error convert(sqlite3 *database, const struct adopt_tables *tables);
 static enum error rows_convert(struct store *store, const struct adopt_tables *tables);
 static enum error counts_verify(sqlite3 *database, const struct adopt_tables *tables);
 static enum error pair_verify(sqlite3 *database, const struct count_pair *pair);
 static enum error old_tables_drop(sqlite3 *database, const struct adopt_tables *tables);
 static enum error counts_find(sqlite3 *database, struct adopt_counts *out_counts);
-static void undo(sqlite3 *database, const char *copy, const struct adopt_counts *counts);
+static void undo(sqlite3 *database, const char *copy, const struct adopt_counts *counts,
+                 bool is_stopped);
 static bool is_as_before(sqlite3 *database, const struct adopt_counts *counts);
 
 /* ---- what it is ------------------------------------------------------------------------------*/
@@ -143,7 +151,7 @@ static enum error tables_find(sqlite3 *database, struct adopt_tables *out_tables
 
 /* ---- adopting it -----------------------------------------------------------------------------*/
 
-enum error adopt_run(sqlite3 *database, const char *path)
+enum error adopt_run(sqlite3 *database, const char *path, atomic_bool *stops)
 {
     int64_t started_ms = clock_monotonic_ms();
     struct adopt_tables tables = {0};
@@ -159,13 +167,10 @@ enum error adopt_run(sqlite3 *database, const char *path)
         error = references_check(database, &tables);
     }
     if (error == OK) {
-        error = disk_check(database, path);
-    }
-    if (error == OK) {
         error = counts_find(database, &counts);
     }
     if (error == OK) {
-        error = copy_write(path, copy);
+        error = copy_see_to(database, path, stops, copy);
     }
     if (error != OK) {
         /* Nothing was written; logged if it fails. */
@@ -176,10 +181,11 @@ enum error adopt_run(sqlite3 *database, const char *path)
               LOG_INT("accounts", counts.accounts), LOG_INT("messages", counts.messages), LOG_END);
     error = convert(database, &tables);
     if (error == OK) {
+        others_shut_out(path);
         error = connection_exec(database, "COMMIT");
     }
     if (error != OK) {
-        undo(database, copy, &counts);
+        undo(database, copy, &counts, error == ERROR_DRAINING);
         return error;
     }
     log_event(LOG_INFO, "adopted", LOG_TEXT("file", path), LOG_TEXT("copy", copy),
@@ -233,7 +239,20 @@ static enum error reference_check(sqlite3 *database, const char *sql)
     return error;
 }
 
-static enum error disk_check(sqlite3 *database, const char *path)
+/* The copy of an interrupted attempt, or a new one. */
+static enum error copy_see_to(sqlite3 *database, const char *path, atomic_bool *stops,
+                              char out_copy[PATH_MAX])
+{
+    enum error error;
+
+    if (copy_find(database, path, COPY_SUFFIX, out_copy)) {
+        return disk_check(database, path, DISK_FILES_NEEDED);
+    }
+    error = disk_check(database, path, 1 + DISK_FILES_NEEDED);
+    return error == OK ? copy_write(path, stops, out_copy) : error;
+}
+
+static enum error disk_check(sqlite3 *database, const char *path, int files_needed)
 {
     int64_t pages = 0;
     int64_t page_bytes = 0;
@@ -249,7 +268,7 @@ static enum error disk_check(sqlite3 *database, const char *path)
         /* Without an answer the attempt itself will tell. */
         return error;
     }
-    needed = (uint64_t)(pages * page_bytes) * DISK_FILES_NEEDED + DISK_SPARE_BYTES;
+    needed = (uint64_t)(pages * page_bytes) * (unsigned)files_needed + DISK_SPARE_BYTES;
     free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
     if (free_bytes < needed) {
         log_event(LOG_ERROR, "adoption_refused", LOG_TEXT("reason", "too little room on the disk"),
@@ -261,13 +280,13 @@ static enum error disk_check(sqlite3 *database, const char *path)
 }
 
 /* Through a connection of its own: one that has begun to write cannot be copied from. */
-static enum error copy_write(const char *path, char out_copy[PATH_MAX])
+static enum error copy_write(const char *path, atomic_bool *stops, char out_copy[PATH_MAX])
 {
     sqlite3 *source = NULL;
     enum error error = connection_open(path, SQLITE_OPEN_READONLY, &source);
 
     if (error == OK) {
-        error = copy_make(source, path, COPY_SUFFIX, out_copy);
+        error = copy_make(source, path, COPY_SUFFIX, stops, out_copy);
         (void)sqlite3_close(source);
     }
     return error;
@@ -375,6 +394,29 @@ static enum error old_tables_drop(sqlite3 *database, const struct adopt_tables *
     return error;
 }
 
+/* By path: closing a descriptor of the file would drop SQLite's locks. What SQLite makes beside the
+ * file later gets the file's mode. */
+static void others_shut_out(const char *path)
+{
+    static const char *const suffixes[] = {"", "-journal", "-wal", "-shm"};
+
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        char file[PATH_MAX];
+        struct stat found;
+
+        (void)snprintf(file, sizeof file, "%.*s%s", PATH_MAX - 16, path, suffixes[i]);
+        if (stat(file, &found) != 0 || (found.st_mode & (S_IRWXG | S_IRWXO)) == 0) {
+            continue;
+        }
+        if (chmod(file, found.st_mode & S_IRWXU) == 0) {
+            log_event(LOG_INFO, "database_closed_to_others", LOG_TEXT("file", file), LOG_END);
+        } else {
+            log_event(LOG_WARN, "database_not_closed_to_others", LOG_TEXT("file", file),
+                      LOG_TEXT("reason", strerror(errno)), LOG_END);
+        }
+    }
+}
+
 /* ---- putting it back -------------------------------------------------------------------------*/
 
 static enum error counts_find(sqlite3 *database, struct adopt_counts *out_counts)
@@ -391,13 +433,15 @@ static enum error counts_find(sqlite3 *database, struct adopt_counts *out_counts
     return error;
 }
 
-static void undo(sqlite3 *database, const char *copy, const struct adopt_counts *counts)
+static void undo(sqlite3 *database, const char *copy, const struct adopt_counts *counts,
+                 bool is_stopped)
 {
+    connection_stop_when(database, NULL);
     if (sqlite3_get_autocommit(database) == 0) {
         (void)!connection_exec(database, "ROLLBACK");
     }
     if (is_as_before(database, counts)) {
-        log_event(LOG_ERROR, "adoption_undone", LOG_TEXT("copy", copy),
+        log_event(is_stopped ? LOG_INFO : LOG_ERROR, "adoption_undone", LOG_TEXT("copy", copy),
                   LOG_TEXT("reason", "the file is the Rust server's database as it was"), LOG_END);
     } else if (copy_put_back(copy, database) == OK && is_as_before(database, counts)) {
         log_event(LOG_ERROR, "adoption_undone", LOG_TEXT("copy", copy),

@@ -26,7 +26,14 @@ static const char MESSAGES_SENT[] =
 static const char MESSAGES_RECEIVED[] =
     MESSAGE_COLUMNS("from_user_id", "read_at IS NOT NULL") MESSAGES_TO;
 static const char MESSAGES_RECEIVED_UNREAD[] = MESSAGE_COLUMNS("from_user_id", "0") MESSAGES_TO;
-static const char TIME_BEFORE[] = "SELECT created_at FROM messages WHERE id < ?1 ORDER BY id DESC";
+/* For each run of messages without a time that can be read: its first id, and the time they get.
+ * In the file, not in memory; gone at the end. */
+static const char RUNS_MAKE[] = "CREATE TABLE adopt_time(first_id INTEGER PRIMARY KEY, ms INTEGER)";
+static const char RUNS_DROP[] = "DROP TABLE adopt_time";
+static const char RUN_ADD[] = "INSERT INTO adopt_time(first_id, ms) VALUES(?1, ?2)";
+static const char RUN_OF[] =
+    "SELECT ms FROM adopt_time WHERE first_id <= ?1 ORDER BY first_id DESC LIMIT 1";
+static const char TIMES[] = "SELECT id, created_at FROM messages ORDER BY id";
 
 /* The indexes are that server's own; a file may have lost them. */
 static const char INDEXES_MAKE[] =
@@ -44,6 +51,7 @@ struct message_scan {
 struct message_scratch {
     struct buf repaired;
     struct buf escaped;
+    bool has_runs; /* table adopt_time is filled */
 };
 
 static enum error log_write(struct store *store, int64_t account_id, const char *received_sql,
@@ -53,12 +61,15 @@ static void scan_next(struct message_scan *scan);
 static enum error message_write(struct store *store, int64_t account_id, enum entry_kind kind,
                                 const struct query *row, int64_t seq,
                                 struct message_scratch *scratch);
-static enum error time_find(struct store *store, const struct query *row, int64_t *out_wall_ms);
+static enum error time_find(struct store *store, const struct query *row,
+                            struct message_scratch *scratch, int64_t *out_wall_ms);
+static enum error runs_fill(struct store *store);
+static enum error run_add(struct store *store, int64_t first_id, int64_t wall_ms);
 
 enum error adopt_messages(struct store *store, const struct adopt_tables *tables)
 {
     const char *received_sql = tables->has_read_at ? MESSAGES_RECEIVED : MESSAGES_RECEIVED_UNREAD;
-    struct message_scratch scratch;
+    struct message_scratch scratch = {.has_runs = false};
     struct query users;
     enum error error = connection_exec(store->database, INDEXES_MAKE);
     enum error read_error;
@@ -75,7 +86,10 @@ enum error adopt_messages(struct store *store, const struct adopt_tables *tables
     read_error = query_end(&users);
     buf_release(&scratch.repaired);
     buf_release(&scratch.escaped);
-    return error != OK ? error : read_error;
+    if (error != OK || read_error != OK) {
+        return error != OK ? error : read_error;
+    }
+    return scratch.has_runs ? connection_exec(store->database, RUNS_DROP) : OK;
 }
 
 static enum error log_write(struct store *store, int64_t account_id, const char *received_sql,
@@ -130,7 +144,7 @@ static enum error message_write(struct store *store, int64_t account_id, enum en
     struct conversation conversation = {.other_id = other_id};
     struct entry entry = {.seq = seq, .kind = kind, .other_id = other_id, .ref = id};
     bool found = false;
-    enum error error = time_find(store, row, &entry.created_at_ms);
+    enum error error = time_find(store, row, scratch, &entry.created_at_ms);
 
     if (error == OK) {
         error = store_conversation_find(store, account_id, other_id, &found, &conversation);
@@ -153,8 +167,7 @@ static enum error message_write(struct store *store, int64_t account_id, enum en
                   LOG_END);
         return ERROR_INTERNAL;
     }
-    /* An empty text is still a text. */
-    entry.text = scratch->escaped.len == 0 ? STR("") : buf_str(&scratch->escaped);
+    entry.text = text_of(&scratch->escaped);
     error = entry_add(store, account_id, &entry);
     if (error == OK) {
         error = store_conversation_set(store, account_id, &conversation);
@@ -164,21 +177,66 @@ static enum error message_write(struct store *store, int64_t account_id, enum en
 
 /* A time that cannot be read is taken from the message before it, in order of id, so that both
  * logs get the same. */
-static enum error time_find(struct store *store, const struct query *row, int64_t *out_wall_ms)
+static enum error time_find(struct store *store, const struct query *row,
+                            struct message_scratch *scratch, int64_t *out_wall_ms)
 {
-    int64_t id = query_int(row, 0);
-    struct query before;
+    struct time_faults faults = {0, 0};
+    struct query run;
+    enum error error;
 
-    /* Warned of once a log. */
-    if (adopt_time(query_text(row, 3), "messages", id, out_wall_ms)) {
+    if (adopt_time(query_text(row, 3), 0, &faults, out_wall_ms)) {
         return OK;
     }
-    before = query_read(store, TIME_BEFORE);
-    query_bind_int(&before, id);
-    while (query_step(&before)) {
-        if (adopt_time(query_text(&before, 0), NULL, 0, out_wall_ms)) {
-            break;
+    if (!scratch->has_runs) {
+        error = runs_fill(store);
+        if (error != OK) {
+            return error;
+        }
+        scratch->has_runs = true;
+    }
+    run = query_read(store, RUN_OF);
+    query_bind_int(&run, query_int(row, 0));
+    if (query_step(&run)) {
+        *out_wall_ms = query_int(&run, 0);
+    }
+    return query_end(&run);
+}
+
+/* One pass over all messages, when the first such time is met: looking backwards from each would
+ * take its square. */
+static enum error runs_fill(struct store *store)
+{
+    struct time_faults faults = {0, 0};
+    int64_t last_ms = 0;
+    bool is_in_run = false;
+    struct query times;
+    enum error error = connection_exec(store->database, RUNS_MAKE);
+    enum error read_error;
+
+    if (error != OK) {
+        return error;
+    }
+    times = query_read(store, TIMES);
+    while (error == OK && query_step(&times)) {
+        int64_t id = query_int(&times, 0);
+
+        if (adopt_time(query_text(&times, 1), id, &faults, &last_ms)) {
+            is_in_run = false;
+        } else if (!is_in_run) {
+            is_in_run = true;
+            error = run_add(store, id, last_ms);
         }
     }
-    return query_end(&before);
+    read_error = query_end(&times);
+    adopt_time_warn("messages", &faults);
+    return error != OK ? error : read_error;
+}
+
+static enum error run_add(struct store *store, int64_t first_id, int64_t wall_ms)
+{
+    struct query query = query_write(store, RUN_ADD);
+
+    query_bind_int(&query, first_id);
+    query_bind_int(&query, wall_ms);
+    return query_run(&query);
 }

@@ -32,27 +32,33 @@ static const char PREKEYS_UNUSED[] = "SELECT user_id, id, public_key FROM one_ti
 static const char PREKEY_ADD[] =
     "INSERT INTO one_time_prekey(account_id, position, public_key) VALUES(?1, ?2, ?3)";
 
-static enum error account_add(struct store *store, const struct query *user, struct buf *scratch);
-static enum error session_add(struct store *store, const struct query *session);
-static enum error bundle_add(struct store *store, const struct query *keys);
+static enum error account_add(struct store *store, const struct query *user, struct buf *scratch,
+                              struct time_faults *faults);
+static enum error session_add(struct store *store, const struct query *session,
+                              struct time_faults *faults);
+static enum error bundle_add(struct store *store, const struct query *keys,
+                             struct time_faults *faults);
 
 enum error adopt_accounts(struct store *store)
 {
     struct query users = query_read(store, USERS);
+    struct time_faults faults = {0, 0};
     struct buf scratch;
     enum error error = OK;
     enum error read_error;
 
     buf_init(&scratch, ADOPT_TEXT_MAX_BYTES);
     while (error == OK && query_step(&users)) {
-        error = account_add(store, &users, &scratch);
+        error = account_add(store, &users, &scratch, &faults);
     }
     buf_release(&scratch);
+    adopt_time_warn("users", &faults);
     read_error = query_end(&users);
     return error != OK ? error : read_error;
 }
 
-static enum error account_add(struct store *store, const struct query *user, struct buf *scratch)
+static enum error account_add(struct store *store, const struct query *user, struct buf *scratch,
+                              struct time_faults *faults)
 {
     int64_t id = query_int(user, 0);
     struct str name = adopt_text(query_text(user, 1), "users", id, scratch);
@@ -61,7 +67,7 @@ static enum error account_add(struct store *store, const struct query *user, str
     struct query query = query_write(store, ACCOUNT_ADD);
     enum error error;
 
-    (void)adopt_time(query_text(user, 3), "users", id, &created_at_ms);
+    (void)adopt_time(query_text(user, 3), id, faults, &created_at_ms);
     query_bind_int(&query, id);
     query_bind_text(&query, name);
     query_bind_text(&query, query_text(user, 2));
@@ -75,7 +81,7 @@ static enum error account_add(struct store *store, const struct query *user, str
         buf_append_char(&folded, ascii_lower(name.ptr[i]));
     }
     error = store_name_set(store, &(struct name_row){.name = name,
-                                                     .folded = buf_str(&folded),
+                                                     .folded = text_of(&folded),
                                                      .account_id = id,
                                                      .state = NAME_CURRENT});
     buf_release(&folded);
@@ -85,17 +91,20 @@ static enum error account_add(struct store *store, const struct query *user, str
 enum error adopt_sessions(struct store *store)
 {
     struct query sessions = query_read(store, SESSIONS);
+    struct time_faults faults = {0, 0};
     enum error error = OK;
     enum error read_error;
 
     while (error == OK && query_step(&sessions)) {
-        error = session_add(store, &sessions);
+        error = session_add(store, &sessions, &faults);
     }
+    adopt_time_warn("sessions", &faults);
     read_error = query_end(&sessions);
     return error != OK ? error : read_error;
 }
 
-static enum error session_add(struct store *store, const struct query *session)
+static enum error session_add(struct store *store, const struct query *session,
+                              struct time_faults *faults)
 {
     int64_t id = query_int(session, 0);
     int64_t created_at_ms = 0;
@@ -103,7 +112,7 @@ static enum error session_add(struct store *store, const struct query *session)
     struct query query = query_write(store, SESSION_ADD);
 
     sha256_of(query_text(session, 2), &digest);
-    (void)adopt_time(query_text(session, 3), "sessions", id, &created_at_ms);
+    (void)adopt_time(query_text(session, 3), id, faults, &created_at_ms);
     query_bind_bytes(&query, digest.bytes, sizeof digest.bytes);
     query_bind_int(&query, id);
     query_bind_int(&query, query_int(session, 1));
@@ -116,23 +125,26 @@ static enum error session_add(struct store *store, const struct query *session)
 enum error adopt_key_bundles(struct store *store)
 {
     struct query keys = query_read(store, USER_KEYS);
+    struct time_faults faults = {0, 0};
     enum error error = OK;
     enum error read_error;
 
     while (error == OK && query_step(&keys)) {
-        error = bundle_add(store, &keys);
+        error = bundle_add(store, &keys, &faults);
     }
+    adopt_time_warn("user_keys", &faults);
     read_error = query_end(&keys);
     return error != OK ? error : read_error;
 }
 
-static enum error bundle_add(struct store *store, const struct query *keys)
+static enum error bundle_add(struct store *store, const struct query *keys,
+                             struct time_faults *faults)
 {
     int64_t account_id = query_int(keys, 0);
     struct key_bundle bundle = {query_text(keys, 1), query_text(keys, 2), query_text(keys, 3)};
     int64_t updated_at_ms = 0;
 
-    (void)adopt_time(query_text(keys, 4), "user_keys", account_id, &updated_at_ms);
+    (void)adopt_time(query_text(keys, 4), account_id, faults, &updated_at_ms);
     return store_key_bundle_set(store, account_id, &bundle, updated_at_ms);
 }
 
@@ -231,14 +243,22 @@ struct str adopt_text(struct str raw, const char *table, int64_t row_id, struct 
     return buf_str(scratch);
 }
 
-bool adopt_time(struct str text, const char *table, int64_t row_id, int64_t *out_wall_ms)
+bool adopt_time(struct str text, int64_t row_id, struct time_faults *faults, int64_t *out_wall_ms)
 {
     if (text.ptr != NULL && time_from_rfc3339(text, out_wall_ms)) {
         return true;
     }
-    if (table != NULL) {
-        log_event(LOG_WARN, "time_unreadable", LOG_TEXT("table", table), LOG_INT("row", row_id),
-                  LOG_END);
+    if (faults->count == 0) {
+        faults->first_row = row_id;
     }
+    faults->count++;
     return false;
+}
+
+void adopt_time_warn(const char *table, const struct time_faults *faults)
+{
+    if (faults->count > 0) {
+        log_event(LOG_WARN, "times_unreadable", LOG_TEXT("table", table),
+                  LOG_INT("rows", faults->count), LOG_INT("first_row", faults->first_row), LOG_END);
+    }
 }

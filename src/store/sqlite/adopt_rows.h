@@ -5,7 +5,7 @@
  *
  * Uses:    base, store/sqlite/connection.h.
  * Used by: adopt.c, adopt_rows.c, adopt_messages.c.
- * Thread:  main.
+ * Thread:  adopt.c's.
  */
 #ifndef MIGCHAT_STORE_SQLITE_ADOPT_ROWS_H
 #define MIGCHAT_STORE_SQLITE_ADOPT_ROWS_H
@@ -26,6 +26,12 @@ struct adopt_tables {
     bool has_sequences; /* sqlite_sequence */
 };
 
+/* The times of one table that could not be read, for one line of the log. */
+struct time_faults {
+    int64_t count;
+    int64_t first_row;
+};
+
 /* The longest text we keep: what SQLite is allowed to. */
 #define ADOPT_TEXT_MAX_BYTES (15u * 1024 * 1024)
 
@@ -40,7 +46,9 @@ MUST_CHECK enum error adopt_counters(struct store *store, const struct adopt_tab
 /* The text as valid UTF-8: itself, or a copy in `scratch` with U+FFFD for what is not, and a
  * warning that names the row. */
 struct str adopt_text(struct str raw, const char *table, int64_t row_id, struct buf *scratch);
-/* False, with a warning unless `table` is NULL, when the text is no time. */
-bool adopt_time(struct str text, const char *table, int64_t row_id, int64_t *out_wall_ms);
+/* False, and counted, when the text is no time. */
+bool adopt_time(struct str text, int64_t row_id, struct time_faults *faults, int64_t *out_wall_ms);
+/* Warns once of what was counted, if anything. */
+void adopt_time_warn(const char *table, const struct time_faults *faults);
 
 #endif

@@ -20,6 +20,8 @@
  * when every byte is escaped. */
 #define VALUE_MAX_BYTES (16 * 1024 * 1024)
 #define SQL_MAX_BYTES 100000
+/* Steps of SQLite's machine between two looks at whether to stop: well under a millisecond. */
+#define STOP_LOOK_STEPS 4096
 /* What the WAL file is cut back to when it starts over. */
 #define WAL_KEPT_BYTES (16 * 1024 * 1024)
 
@@ -45,6 +47,7 @@ static const struct limit limits[] = {
 
 static void configure_library(void);
 static enum error connection_harden(sqlite3 *database);
+static int on_progress(void *stops);
 static enum error connection_pragma(sqlite3 *database, const char *format, long long value);
 static enum error store_set_up(struct store *store);
 static int on_wal_commit(void *store, sqlite3 *database, const char *schema, int frames);
@@ -106,6 +109,16 @@ static enum error connection_harden(sqlite3 *database)
      * adopted database must not lie in free pages. */
     return connection_exec(database, "PRAGMA cell_size_check=ON; PRAGMA foreign_keys=OFF;"
                                      "PRAGMA secure_delete=ON; PRAGMA temp_store=MEMORY;");
+}
+
+void connection_stop_when(sqlite3 *database, atomic_bool *stops)
+{
+    sqlite3_progress_handler(database, STOP_LOOK_STEPS, stops == NULL ? NULL : on_progress, stops);
+}
+
+static int on_progress(void *stops)
+{
+    return atomic_load((atomic_bool *)stops) ? 1 : 0;
 }
 
 enum error connection_exec(sqlite3 *database, const char *sql)
@@ -188,7 +201,7 @@ static enum error store_set_up(struct store *store)
     enum error error = OK;
 
     if (store->home->is_in_memory) {
-        error = migrate_run(store->database, NULL);
+        error = migrate_run(store->database, NULL, NULL);
         if (error == OK) {
             error = meta_fill(store->database);
         }

@@ -12,11 +12,13 @@
 #define MIGCHAT_STORE_SQLITE_CONNECTION_H
 
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/str.h"
 #include "store/sqlite/failure.h"
@@ -120,6 +122,9 @@ void connection_configure_library(void);
 /* Opens a file (or ":memory:") with our limits and safety settings, nothing that depends on its
  * content. `flags` as for sqlite3_open_v2. */
 MUST_CHECK enum error connection_open(const char *path, int flags, sqlite3 **out_database);
+/* From now on statements end with DRAINING soon after `*stops` (NULL: never) became true. The
+ * transaction may be gone then. What is short (BEGIN, COMMIT, ROLLBACK) runs to its end. */
+void connection_stop_when(sqlite3 *database, atomic_bool *stops);
 /* Runs constant SQL without results. */
 MUST_CHECK enum error connection_exec(sqlite3 *database, const char *sql);
 /* The first column of the first row; `*out_value` 0 without a row. */
@@ -169,6 +174,12 @@ MUST_CHECK enum error counter_take(struct store *store, enum counter_name name, 
 /* meta `names`, read once per snapshot or batch; empties the name cache when it changed. */
 MUST_CHECK enum error names_refresh(struct store *store);
 void name_cache_clear(struct store *store);
+
+/* For binding: an empty text is still a text, not NULL. */
+static inline struct str text_of(const struct buf *buf)
+{
+    return buf->len == 0 ? STR("") : buf_str(buf);
+}
 
 static inline bool entry_kind_is_message(int64_t kind)
 {

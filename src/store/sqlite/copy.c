@@ -1,76 +1,147 @@
 /* copy.c - copies by SQLite's backup interface, which knows about journals and WALs: copying the
- * file alone would not. */
+ * file alone would not.
+ *
+ * 1. A copy gets its name when it is whole and on the disk. Who finds one can rely on it, whenever
+ *    the process that made it died.
+ * 2. A copy that has its name is never written or removed here. An attempt that died leaves at
+ *    most the one partial file, which the next attempt replaces, and one copy, which it uses.
+ */
 #include "store/sqlite/copy.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/log.h"
+#include "base/require.h"
 #include "store/sqlite/connection.h"
+#include "store/sqlite/same.h"
 
 #define COPIES_MAX 9
+/* Copied before it is asked again whether to stop. */
+#define SLICE_PAGES 256
 
-static enum error copy_file_make(const char *path, const char *suffix, char out_path[PATH_MAX]);
-static enum error pages_copy(sqlite3 *to, sqlite3 *from);
+static bool copy_name(const char *path, const char *suffix, int number, char out_path[PATH_MAX]);
+static bool is_copy_of(sqlite3 *source, const char *copy_path);
+static enum error copy_open(const char *copy_path, sqlite3 **out_copy);
+static enum error free_name_find(const char *path, const char *suffix, char out_path[PATH_MAX]);
+static enum error partial_make(const char *path, const char *suffix, char out_path[PATH_MAX]);
+static enum error partial_fill(const char *partial_path, sqlite3 *source, atomic_bool *stops);
+static enum error pages_copy(sqlite3 *to, sqlite3 *from, atomic_bool *stops);
+static enum error folder_sync(const char *path);
 static enum error file_sync(const char *path, int flags);
 static enum error file_failed(const char *doing, const char *path);
 
-enum error copy_make(sqlite3 *source, const char *path, const char *suffix, char out_path[PATH_MAX])
+/* ---- one that is there -----------------------------------------------------------------------*/
+
+bool copy_find(sqlite3 *source, const char *path, const char *suffix, char out_path[PATH_MAX])
 {
     char copy_path[PATH_MAX];
-    char folder[PATH_MAX];
-    sqlite3 *copy = NULL;
-    enum error error = copy_file_make(path, suffix, copy_path);
 
+    for (int number = 1; number <= COPIES_MAX; number++) {
+        if (copy_name(path, suffix, number, copy_path) && access(copy_path, F_OK) == 0 &&
+            is_copy_of(source, copy_path)) {
+            memcpy(out_path, copy_path, sizeof copy_path);
+            /* Whoever made it may not have come to that. */
+            return file_sync(copy_path, O_RDONLY) == OK && folder_sync(copy_path) == OK;
+        }
+    }
+    return false;
+}
+
+static bool copy_name(const char *path, const char *suffix, int number, char out_path[PATH_MAX])
+{
+    char tail[16] = "";
+    int len;
+
+    if (number > 1) {
+        (void)snprintf(tail, sizeof tail, "-%d", number);
+    }
+    len = snprintf(out_path, PATH_MAX, "%s%s%s", path, suffix, tail);
+    return len >= 0 && len < PATH_MAX;
+}
+
+static bool is_copy_of(sqlite3 *source, const char *copy_path)
+{
+    sqlite3 *copy = NULL;
+    bool is_same;
+
+    if (copy_open(copy_path, &copy) != OK) {
+        return false;
+    }
+    is_same = databases_are_same(source, copy);
+    (void)sqlite3_close(copy);
+    return is_same;
+}
+
+/* As a file that nobody changes: a copy of a database in WAL mode is in that mode too, and would
+ * get a WAL beside it by being read. */
+static enum error copy_open(const char *copy_path, sqlite3 **out_copy)
+{
+    char *uri;
+    enum error error;
+    struct buf escaped;
+
+    buf_init(&escaped, (size_t)PATH_MAX * 3);
+    for (const char *at = copy_path; *at != '\0'; at++) {
+        if (*at == '/' || *at == '.' || *at == '-' || (*at >= '0' && *at <= '9') ||
+            (ascii_lower(*at) >= 'a' && ascii_lower(*at) <= 'z')) {
+            buf_append_char(&escaped, *at);
+        } else {
+            buf_append_format(&escaped, "%%%02X", (unsigned)(unsigned char)*at);
+        }
+    }
+    uri = sqlite3_mprintf("file:%.*s?immutable=1", (int)escaped.len, escaped.ptr);
+    REQUIRE(uri != NULL);
+    error = connection_open(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, out_copy);
+    sqlite3_free(uri);
+    buf_release(&escaped);
+    return error;
+}
+
+/* ---- a new one -------------------------------------------------------------------------------*/
+
+enum error copy_make(sqlite3 *source, const char *path, const char *suffix, atomic_bool *stops,
+                     char out_path[PATH_MAX])
+{
+    char copy_path[PATH_MAX];
+    char partial_path[PATH_MAX];
+    enum error error = free_name_find(path, suffix, copy_path);
+
+    if (error == OK) {
+        error = partial_make(path, suffix, partial_path);
+    }
     if (error != OK) {
         return error;
     }
-    error = connection_open(copy_path, SQLITE_OPEN_READWRITE, &copy);
-    if (error == OK) {
-        error = pages_copy(copy, source);
-        (void)sqlite3_close(copy);
-    }
-    if (error == OK) {
-        error = file_sync(copy_path, O_RDONLY);
-    }
-    if (error == OK) {
-        memcpy(folder, copy_path, sizeof folder);
-        *(strrchr(folder, '/') + 1) = '\0';
-        error = file_sync(folder, O_RDONLY | O_DIRECTORY);
+    error = partial_fill(partial_path, source, stops);
+    /* The name was free, and the lock keeps other servers away. */
+    if (error == OK && rename(partial_path, copy_path) != 0) {
+        error = file_failed("name the copy", copy_path);
     }
     if (error != OK) {
-        (void)unlink(copy_path);
+        (void)unlink(partial_path);
         return error;
     }
     memcpy(out_path, copy_path, sizeof copy_path);
-    return OK;
+    return folder_sync(copy_path);
 }
 
-static enum error copy_file_make(const char *path, const char *suffix, char out_path[PATH_MAX])
+static enum error free_name_find(const char *path, const char *suffix, char out_path[PATH_MAX])
 {
-    for (int number = 1; number <= COPIES_MAX; number++) {
-        char tail[16] = "";
-        int len;
-        int fd;
+    struct stat found;
 
-        if (number > 1) {
-            (void)snprintf(tail, sizeof tail, "-%d", number);
-        }
-        len = snprintf(out_path, PATH_MAX, "%s%s%s", path, suffix, tail);
-        if (len < 0 || len >= PATH_MAX) {
+    for (int number = 1; number <= COPIES_MAX; number++) {
+        if (!copy_name(path, suffix, number, out_path)) {
             errno = ENAMETOOLONG;
             return file_failed("name the copy of", path);
         }
-        fd = open(out_path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (fd >= 0) {
-            (void)close(fd);
-            return OK;
-        }
-        if (errno != EEXIST) {
-            return file_failed("make the copy", out_path);
+        if (lstat(out_path, &found) != 0) {
+            return errno == ENOENT ? OK : file_failed("name the copy", out_path);
         }
     }
     log_event(LOG_ERROR, "copies_too_many", LOG_TEXT("file", path), LOG_TEXT("suffix", suffix),
@@ -78,20 +149,71 @@ static enum error copy_file_make(const char *path, const char *suffix, char out_
     return ERROR_INTERNAL;
 }
 
-static enum error pages_copy(sqlite3 *to, sqlite3 *from)
+static enum error partial_make(const char *path, const char *suffix, char out_path[PATH_MAX])
+{
+    int len = snprintf(out_path, PATH_MAX, "%s%s-partial", path, suffix);
+    int fd;
+
+    if (len < 0 || len >= PATH_MAX) {
+        errno = ENAMETOOLONG;
+        return file_failed("name the copy of", path);
+    }
+    if (unlink(out_path) != 0 && errno != ENOENT) {
+        return file_failed("remove what is left of a copy", out_path);
+    }
+    fd = open(out_path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return file_failed("make the copy", out_path);
+    }
+    (void)close(fd);
+    return OK;
+}
+
+static enum error partial_fill(const char *partial_path, sqlite3 *source, atomic_bool *stops)
+{
+    sqlite3 *copy = NULL;
+    enum error error = connection_open(partial_path, SQLITE_OPEN_READWRITE, &copy);
+
+    if (error != OK) {
+        return error;
+    }
+    /* It is synced once, as a whole, and thrown away unless it is whole. */
+    error = connection_exec(copy, "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF");
+    if (error == OK) {
+        error = pages_copy(copy, source, stops);
+    }
+    (void)sqlite3_close(copy);
+    if (error == OK) {
+        error = file_sync(partial_path, O_RDONLY);
+    }
+    return error;
+}
+
+static enum error pages_copy(sqlite3 *to, sqlite3 *from, atomic_bool *stops)
 {
     sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");
-    int code;
+    int code = SQLITE_OK;
 
     if (backup == NULL) {
         return failure_translate(to, sqlite3_extended_errcode(to), FAILURE_ANYWHERE, "copy");
     }
-    code = sqlite3_backup_step(backup, -1);
+    while (code == SQLITE_OK) {
+        code = stops != NULL && atomic_load(stops) ? SQLITE_INTERRUPT
+                                                   : sqlite3_backup_step(backup, SLICE_PAGES);
+    }
     (void)sqlite3_backup_finish(backup);
     if (code != SQLITE_DONE) {
         return failure_translate(NULL, code, FAILURE_ANYWHERE, "copy");
     }
     return OK;
+}
+
+static enum error folder_sync(const char *path)
+{
+    char folder[PATH_MAX];
+
+    (void)snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(path, '/') + 1 - path), path);
+    return file_sync(folder, O_RDONLY | O_DIRECTORY);
 }
 
 static enum error file_sync(const char *path, int flags)
@@ -118,15 +240,17 @@ static enum error file_failed(const char *doing, const char *path)
     return code == ENOSPC || code == EDQUOT ? ERROR_DISK_FULL : ERROR_STORE_FAILED;
 }
 
+/* ---- back ------------------------------------------------------------------------------------*/
+
 enum error copy_put_back(const char *copy_path, sqlite3 *database)
 {
     sqlite3 *copy = NULL;
-    enum error error = connection_open(copy_path, SQLITE_OPEN_READONLY, &copy);
+    enum error error = copy_open(copy_path, &copy);
 
     if (error != OK) {
         return error;
     }
-    error = pages_copy(database, copy);
+    error = pages_copy(database, copy, NULL);
     (void)sqlite3_close(copy);
     return error;
 }

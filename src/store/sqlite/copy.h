@@ -2,21 +2,30 @@
  *
  * Uses:    sqlite3, base.
  * Used by: store/sqlite/migrate.c, adopt.c.
- * Thread:  main, before the stores are open.
+ * Thread:  the one that opens, before the stores are open.
  */
 #ifndef MIGCHAT_STORE_SQLITE_COPY_H
 #define MIGCHAT_STORE_SQLITE_COPY_H
 
 #include <limits.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 
 #include "base/error.h"
 
+/* Whether a finished copy with this suffix holds the same as `source`, row by row: an earlier
+ * attempt that came to nothing made it, and it serves this one. It is on the disk then. */
+MUST_CHECK bool copy_find(sqlite3 *source, const char *path, const char *suffix,
+                          char out_path[PATH_MAX]);
+
 /* Copies the database, through SQLite, to `path``suffix`, or `path``suffix`-2 and so on where
- * that exists: 0600, on the disk when this returns. `source` has no transaction open that writes.
- * After a failure the unfinished copy is gone. Refuses (INTERNAL, logged) a tenth copy. */
+ * that exists: 0600, and on the disk before it gets that name. Until then it is
+ * `path``suffix`-partial, of which there is at most one: a stale one is replaced. `source` has no
+ * transaction open that writes. Refuses (INTERNAL, logged) a tenth copy; DRAINING when `*stops`
+ * (NULL: never). */
 MUST_CHECK enum error copy_make(sqlite3 *source, const char *path, const char *suffix,
-                                char out_path[PATH_MAX]);
+                                atomic_bool *stops, char out_path[PATH_MAX]);
 
 /* Overwrites the database with the copy. */
 MUST_CHECK enum error copy_put_back(const char *copy_path, sqlite3 *database);

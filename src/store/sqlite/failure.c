@@ -21,6 +21,13 @@ enum error failure_translate(sqlite3 *database, int code, enum failure_moment mo
     int system_error = database == NULL ? 0 : sqlite3_system_errno(database);
     enum error error = ERROR_STORE_FAILED;
 
+    if (code == SQLITE_INTERRUPT) {
+        return ERROR_DRAINING;
+    }
+    if (code == SQLITE_ABORT_ROLLBACK) {
+        /* A statement still at work when another's failure, told already, took the transaction. */
+        return ERROR_STORE_FAILED;
+    }
     if (leaves_outcome_open(code, moment)) {
         error = ERROR_OUTCOME_UNKNOWN;
     } else if (is_disk_full(code, system_error)) {

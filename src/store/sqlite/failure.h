@@ -19,7 +19,9 @@ enum failure_moment {
 };
 
 /* Logs the failure (SQLite's message and extended code, `doing`; never a value) and says what it
- * means: DISK_FULL, OUTCOME_UNKNOWN or STORE_FAILED. `database` may be NULL. */
+ * means: DISK_FULL, OUTCOME_UNKNOWN or STORE_FAILED. A statement that connection_stop_when ended is
+ * DRAINING and not logged; nor is one that lost its transaction to the failure of another.
+ * `database` may be NULL. */
 MUST_CHECK enum error failure_translate(sqlite3 *database, int code, enum failure_moment moment,
                                         const char *doing);
 

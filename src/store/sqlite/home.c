@@ -6,7 +6,7 @@
  *    POSIX locks, and closing any descriptor of the file would drop them.
  * 4. A file that is missing is made, 0600; SQLite gives its WAL the same mode.
  * 5. What the file holds decides: nothing or ours → migrate; the Rust server's → adopt, migrate;
- *    anything else is refused untouched.
+ *    anything else is refused untouched. All of that can be told to stop.
  * 6. WAL mode, and the connection is closed: stores have their own.
  */
 #include "store/sqlite/home.h"
@@ -28,7 +28,7 @@
 #include "store/sqlite/meta.h"
 #include "store/sqlite/migrate.h"
 
-/* Room for ".rust-copy-9-journal" behind the path. */
+/* Room for ".before-0001-partial-journal" behind the path. */
 #define SUFFIX_MAX_BYTES 32
 
 enum home_content { CONTENT_NOTHING, CONTENT_OURS, CONTENT_RUST, CONTENT_FOREIGN };
@@ -39,10 +39,11 @@ static enum error lock_take(const char *path, int *out_fd);
 static enum error lock_open(const char *lock_path, int *out_fd);
 static enum error file_check(const char *path);
 static enum error file_make_if_missing(const char *path);
-static enum error database_prepare(const char *path);
+static enum error database_prepare(const char *path, atomic_bool *stops);
 static enum error content_find(sqlite3 *database, enum home_content *out_content);
 static enum error wal_switch_on(sqlite3 *database);
 static enum error refused(const char *path, const char *reason);
+static void warn_if_open_to_others(const char *path);
 
 enum error store_home_open(const struct store_settings *settings, struct store_home **out_home,
                            bool *out_in_memory)
@@ -65,6 +66,7 @@ enum error store_home_open(const struct store_settings *settings, struct store_h
         return error;
     }
     home->settings.path = home->path;
+    home->settings.stops = NULL;
     *out_home = home;
     *out_in_memory = home->is_in_memory;
     return OK;
@@ -96,9 +98,10 @@ static enum error home_open_file(struct store_home *home)
         error = file_make_if_missing(home->path);
     }
     if (error == OK) {
-        error = database_prepare(home->path);
+        error = database_prepare(home->path, home->settings.stops);
     }
     if (error == OK) {
+        warn_if_open_to_others(home->path);
         adopt_warn_of_copies(home->path);
     }
     return error;
@@ -194,7 +197,6 @@ static enum error lock_open(const char *lock_path, int *out_fd)
 static enum error file_check(const char *path)
 {
     struct stat found;
-    char mode[8];
 
     if (stat(path, &found) != 0) {
         return errno == ENOENT ? OK : refused(path, strerror(errno));
@@ -208,12 +210,20 @@ static enum error file_check(const char *path)
     if (access(path, R_OK | W_OK) != 0) {
         return refused(path, strerror(errno));
     }
-    if ((found.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    return OK;
+}
+
+/* A database of ours may be open to others because somebody wants it so. */
+static void warn_if_open_to_others(const char *path)
+{
+    struct stat found;
+    char mode[8];
+
+    if (stat(path, &found) == 0 && (found.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
         (void)snprintf(mode, sizeof mode, "%04o", (unsigned)(found.st_mode & 07777));
         log_event(LOG_WARN, "database_open_to_others", LOG_TEXT("file", path),
                   LOG_TEXT("mode", mode), LOG_TEXT("advice", "chmod 600"), LOG_END);
     }
-    return OK;
 }
 
 static enum error file_make_if_missing(const char *path)
@@ -244,23 +254,24 @@ static enum error file_make_if_missing(const char *path)
 
 /* ---- the database ----------------------------------------------------------------------------*/
 
-static enum error database_prepare(const char *path)
+static enum error database_prepare(const char *path, atomic_bool *stops)
 {
     enum home_content content = CONTENT_NOTHING;
     sqlite3 *database = NULL;
     enum error error = connection_open(path, SQLITE_OPEN_READWRITE, &database);
 
     if (error == OK) {
+        connection_stop_when(database, stops);
         error = content_find(database, &content);
     }
     if (error == OK && content == CONTENT_FOREIGN) {
         error = refused(path, "it is neither a MigChat database nor empty");
     }
     if (error == OK && content == CONTENT_RUST) {
-        error = adopt_run(database, path);
+        error = adopt_run(database, path, stops);
     }
     if (error == OK) {
-        error = migrate_run(database, path);
+        error = migrate_run(database, path, stops);
     }
     if (error == OK) {
         error = meta_fill(database);
@@ -271,7 +282,7 @@ static enum error database_prepare(const char *path)
     if (database != NULL) {
         REQUIRE(sqlite3_close(database) == SQLITE_OK);
     }
-    if (error != OK) {
+    if (error != OK && error != ERROR_DRAINING) {
         log_event(LOG_ERROR, "database_not_opened", LOG_TEXT("file", path), LOG_END);
     }
     return error;

@@ -1,7 +1,7 @@
 /* home.h - the database as one process has it: its path, its lock, its settings.
  *
  * Uses:    store/store.h. Used by: store/sqlite only.
- * Thread:  written by main while it opens and closes; read-only in between.
+ * Thread:  written by the one that opens and closes it; read-only in between.
  */
 #ifndef MIGCHAT_STORE_SQLITE_HOME_H
 #define MIGCHAT_STORE_SQLITE_HOME_H

@@ -9,10 +9,10 @@
 #include "store/sqlite/connection.h"
 #include "store/sqlite/copy.h"
 
-static enum error migrate_step(sqlite3 *database, const char *path,
-                               const struct migration *migration, bool holds_rows);
+static enum error migrate_step(sqlite3 *database, const char *path, atomic_bool *stops,
+                               const struct migration *migration);
 
-enum error migrate_run(sqlite3 *database, const char *path)
+enum error migrate_run(sqlite3 *database, const char *path, atomic_bool *stops)
 {
     int newest = migration_list[migration_count - 1].version;
     int64_t version = 0;
@@ -29,23 +29,27 @@ enum error migrate_run(sqlite3 *database, const char *path)
     }
     for (size_t i = 0; i < migration_count && error == OK; i++) {
         if (migration_list[i].version > version) {
-            error = migrate_step(database, path, &migration_list[i], version > 0);
+            /* A new file has nothing to copy. */
+            error = migrate_step(database, version > 0 ? path : NULL, stops, &migration_list[i]);
         }
     }
     return error;
 }
 
-static enum error migrate_step(sqlite3 *database, const char *path,
-                               const struct migration *migration, bool holds_rows)
+/* `path` NULL: without a copy. */
+static enum error migrate_step(sqlite3 *database, const char *path, atomic_bool *stops,
+                               const struct migration *migration)
 {
     enum error error = OK;
 
-    if (holds_rows && path != NULL) {
+    if (path != NULL) {
         char suffix[32];
         char copy[PATH_MAX];
 
         (void)snprintf(suffix, sizeof suffix, ".before-%04d", migration->version);
-        error = copy_make(database, path, suffix, copy);
+        if (!copy_find(database, path, suffix, copy)) {
+            error = copy_make(database, path, suffix, stops, copy);
+        }
         if (error != OK) {
             return error;
         }

@@ -1,5 +1,4 @@
 /* names.c - who a name belongs to. */
-#include "base/buf.h"
 #include "store/sqlite/connection.h"
 
 #define NAME_LIST_SQL "SELECT name, folded, account_id, state, held_until_ms FROM name "
@@ -80,7 +79,7 @@ enum error store_name_delete(struct store *store, struct str name)
     for (size_t i = 0; i < name.len; i++) {
         buf_append_char(&folded, ascii_lower(name.ptr[i]));
     }
-    query_bind_text(&query, buf_str(&folded));
+    query_bind_text(&query, text_of(&folded));
     query_bind_text(&query, name);
     error = query_run(&query);
     buf_release(&folded);

@@ -187,7 +187,7 @@ static void draining_lets_a_request_and_a_stream_come_to_their_end(void **state)
     client_connect(&stream, &net);
     setsockopt(stream.socket, SOL_SOCKET, SO_RCVBUF, &little, sizeof(little));
     client_send(&stream, GET("/pages"));
-    assert_int_equal(recv(stream.socket, &(char){0}, 1, MSG_PEEK), 1);
+    assert_int_equal(client_receive(&stream, &(char){0}, 1, MSG_PEEK), 1);
     client_connect(&idle, &net);
     client_send(&idle, GET("/loop"));
     client_expect(&idle, 200, "loop");
@@ -286,6 +286,68 @@ static void a_fatal_lane_answers_and_ends_the_server(void **state)
     assert_int_equal(atomic_load(&net.batches), 2);
 }
 
+static void expect_migrating(struct client *client)
+{
+    struct client_answer answer;
+
+    client_read_answer(client, false, &answer);
+    assert_int_equal(answer.status, 503);
+    assert_non_null(strstr(answer.body, "\"migrating\""));
+    assert_non_null(strstr(answer.head, "Retry-After: "));
+    client_answer_release(&answer);
+}
+
+static void without_lanes_only_the_loop_answers(void **state)
+{
+    struct client client;
+
+    (void)state;
+    net_server_prepare(&net);
+    net.is_without_lanes = true;
+    net_server_run(&net);
+    assert_true(atomic_load(&net.readiness.is_migrating));
+    client_connect(&client, &net);
+    client_send(&client, GET("/loop") GET("/read"));
+    client_expect(&client, 200, "loop");
+    expect_migrating(&client);
+    client_send(&client, POST("/write", "Content-Length: 1\r\n", "x") GET("/held"));
+    expect_migrating(&client);
+    expect_migrating(&client);
+    net_server_open_lanes(&net);
+    while (atomic_load(&net.readiness.is_migrating)) {
+        client_ask_once(&net, GET("/loop"), 200, "loop");
+    }
+    client_send(&client, GET("/read") POST("/write", "Content-Length: 1\r\n", "x"));
+    client_expect(&client, 200, "read");
+    client_expect(&client, 200, "x");
+    client_close(&client);
+    net_server_stop(&net);
+}
+
+static void a_server_that_got_no_lanes_drains(void **state)
+{
+    struct client idle, begun;
+
+    (void)state;
+    net_server_prepare(&net);
+    net.is_without_lanes = true;
+    net.settings.drain_timeout_ms = 50;
+    net_server_run(&net);
+    client_connect(&idle, &net);
+    client_send(&idle, GET("/loop"));
+    client_expect(&idle, 200, "loop");
+    /* In the middle of a head: cut. */
+    client_connect(&begun, &net);
+    client_send(&begun, GET("/loop") "GET /lo");
+    client_expect(&begun, 200, "loop");
+    net_server_drain(&net);
+    client_expect_end(&idle);
+    net_server_wait(&net);
+    assert_false(net.has_failed);
+    client_close(&idle);
+    client_close(&begun);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +359,8 @@ int main(void)
         cmocka_unit_test(draining_lets_a_request_and_a_stream_come_to_their_end),
         cmocka_unit_test(what_does_not_end_is_cut_and_what_waits_is_not_run),
         cmocka_unit_test(draining_twice_is_draining_once),
+        cmocka_unit_test(without_lanes_only_the_loop_answers),
+        cmocka_unit_test(a_server_that_got_no_lanes_drains),
         cmocka_unit_test(a_fatal_lane_answers_and_ends_the_server),
     };
 

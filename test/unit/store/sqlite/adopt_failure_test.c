@@ -21,7 +21,8 @@
     " SELECT 1 + i % 2, 5, printf('%0500d', i), '2025-11-03T12:00:00Z' FROM n;"
 
 static unsigned long long free_disk_bytes = 1ULL << 40;
-static long writes_left = -1; /* negative: no limit */
+static long writes_left = -1;      /* negative: no limit */
+static atomic_bool *stops_instead; /* set when no writes are left, which then go on */
 
 int statvfs(const char *restrict file, struct statvfs *restrict buf)
 {
@@ -34,6 +35,10 @@ int statvfs(const char *restrict file, struct statvfs *restrict buf)
 
 static bool write_is_refused(void)
 {
+    if (writes_left == 0 && stops_instead != NULL) {
+        *stops_instead = true;
+        return false;
+    }
     if (writes_left == 0) {
         errno = ENOSPC;
         return true;
@@ -63,6 +68,7 @@ static int set_up(void **state)
     (void)vfs->xSetSystemCall(vfs, "pwrite64", (sqlite3_syscall_ptr)pwrite_or_fail);
     free_disk_bytes = 1ULL << 40;
     writes_left = -1;
+    stops_instead = NULL;
     return scratch_set_up(state);
 }
 
@@ -174,6 +180,35 @@ static void a_disk_that_fills_at_any_write_leaves_the_rust_database(void **state
     assert_int_equal(scratch_number(s, "", "PRAGMA user_version"), 1);
 }
 
+static void stopping_at_any_write_leaves_the_rust_database_and_one_copy(void **state)
+{
+    struct scratch *s = *state;
+    struct store_home *home = NULL;
+    enum error error = ERROR_DRAINING;
+    int stopped_late = 0;
+    long allowed;
+
+    make_rust(s, MANY_ROWS);
+    stops_instead = &s->stops;
+    for (allowed = 0; error != OK; allowed += 1 + allowed / 8) {
+        s->stops = false;
+        writes_left = allowed;
+        error = scratch_open_home(s, &home);
+        writes_left = -1;
+        assert_false(scratch_exists(s, ".rust-copy-partial"));
+        assert_false(scratch_exists(s, ".rust-copy-2"));
+        if (error != OK) {
+            assert_int_equal(error, ERROR_DRAINING);
+            assert_is_rust(s, 3000);
+            stopped_late += scratch_exists(s, ".rust-copy") ? 1 : 0;
+        }
+    }
+    assert_true(stopped_late > 3);
+    store_home_close(home);
+    assert_int_equal(scratch_number(s, "", "SELECT count(*) FROM log"), 6000);
+    assert_int_equal(scratch_number(s, ".rust-copy", "SELECT count(*) FROM messages"), 3000);
+}
+
 /* A process that dies inside a transaction leaves a journal that is part of the database. */
 static void a_hot_journal_is_rolled_back_before_the_copy(void **state)
 {
@@ -215,6 +250,7 @@ int main(void)
         FAILURE_CASE(too_little_room_is_refused_before_the_copy),
         FAILURE_CASE(a_failure_in_the_middle_is_undone_and_the_copy_stays),
         FAILURE_CASE(a_disk_that_fills_at_any_write_leaves_the_rust_database),
+        FAILURE_CASE(stopping_at_any_write_leaves_the_rust_database_and_one_copy),
         FAILURE_CASE(a_hot_journal_is_rolled_back_before_the_copy),
     };
 

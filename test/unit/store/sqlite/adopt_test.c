@@ -137,6 +137,58 @@ static void new_ids_start_above_every_id_ever_given(void **state)
     store_batch_rollback(s->writer);
 }
 
+static void others_are_shut_out_with_the_adoption(void **state)
+{
+    static const char *const modes[] = {"PRAGMA journal_mode=DELETE", "PRAGMA journal_mode=WAL"};
+    struct scratch *s = *state;
+
+    for (size_t i = 0; i < 2; i++) {
+        sqlite3 *other = NULL;
+
+        scratch_sql(s, modes[i]);
+        make_rust(s, RUST_SCHEMA, "SELECT 1");
+        assert_int_equal(chmod(s->path, 0664), 0);
+        /* Somebody who still has it open keeps the WAL and its index there. */
+        assert_int_equal(sqlite3_open(s->path, &other), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(other, "SELECT * FROM users", NULL, NULL, NULL), SQLITE_OK);
+        scratch_open(s);
+        assert_ok(store_batch_begin(s->writer));
+        assert_ok(scratch_append(s->writer, 1, 10));
+        assert_ok(store_batch_commit(s->writer));
+        assert_int_equal(scratch_mode(s, ""), 0600);
+        assert_int_equal(scratch_mode(s, "-wal"), 0600);
+        assert_int_equal(scratch_mode(s, "-shm"), 0600);
+        assert_int_equal(scratch_mode(s, ".rust-copy"), 0600);
+        assert_int_equal(sqlite3_close(other), SQLITE_OK);
+        scratch_close(s);
+        assert_int_equal(unlink(s->path), 0);
+        assert_int_equal(unlink(scratch_path(s, ".rust-copy")), 0);
+    }
+}
+
+static void an_empty_name_is_a_name(void **state)
+{
+    struct scratch *s = *state;
+    struct name_row *rows = NULL;
+    struct account account = {0};
+    size_t count = 0;
+    bool found = false;
+
+    make_rust(s, RUST_SCHEMA, "INSERT INTO users VALUES (9, '', 'hash', '2025-11-03 12:00:01')");
+    scratch_open(s);
+    assert_ok(store_account_find(s->writer, 9, &s->arena, &found, &account));
+    assert_true(found);
+    assert_int_equal(account.name.len, 0);
+    assert_ok(store_name_list(s->writer, STR(""), &s->arena, &rows, &count));
+    assert_int_equal(count, 1);
+    assert_int_equal(rows[0].account_id, 9);
+    assert_ok(store_batch_begin(s->writer));
+    assert_ok(store_name_delete(s->writer, STR("")));
+    assert_ok(store_name_list(s->writer, STR(""), &s->arena, &rows, &count));
+    assert_int_equal(count, 0);
+    store_batch_rollback(s->writer);
+}
+
 /* ---- messages --------------------------------------------------------------------------------*/
 
 static void messages_become_two_logs_in_order_of_id(void **state)
@@ -253,6 +305,8 @@ static void a_time_that_cannot_be_read_is_that_of_the_message_before(void **stat
     assert_int_equal(entry_of(s, 1, 2).created_at_ms, 1762171207000);
     assert_int_equal(entry_of(s, 2, 3).created_at_ms, 1762171207000);
     assert_int_equal(entry_of(s, 1, 3).created_at_ms, 1762171207000);
+    assert_int_equal(
+        scratch_number(s, "", "SELECT count(*) FROM sqlite_master WHERE name LIKE 'adopt%'"), 0);
 }
 
 static void text_that_is_not_utf8_is_repaired(void **state)
@@ -320,6 +374,8 @@ int main(void)
         SCRATCH_CASE(accounts_names_and_tokens_stay),
         SCRATCH_CASE(tokens_in_clear_stay_in_the_copy_only),
         SCRATCH_CASE(new_ids_start_above_every_id_ever_given),
+        SCRATCH_CASE(others_are_shut_out_with_the_adoption),
+        SCRATCH_CASE(an_empty_name_is_a_name),
         SCRATCH_CASE(messages_become_two_logs_in_order_of_id),
         SCRATCH_CASE(an_old_file_without_read_marks_or_keys_has_all_unread),
         SCRATCH_CASE(an_empty_file_of_that_server_is_adopted),

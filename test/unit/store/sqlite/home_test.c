@@ -152,17 +152,101 @@ static void a_copy_is_whole_closed_to_others_and_never_overwrites(void **state)
 
     scratch_sql(s, "CREATE TABLE t(x); INSERT INTO t VALUES(1), (2), (3)");
     assert_ok(connection_open(s->path, SQLITE_OPEN_READWRITE, &database));
-    assert_ok(copy_make(database, s->path, ".before-0002", copy));
+    assert_ok(copy_make(database, s->path, ".before-0002", NULL, copy));
     assert_string_equal(copy, scratch_path(s, ".before-0002"));
     assert_int_equal(scratch_mode(s, ".before-0002"), 0600);
     assert_ok(connection_exec(database, "DELETE FROM t"));
-    assert_ok(copy_make(database, s->path, ".before-0002", copy));
+    assert_ok(copy_make(database, s->path, ".before-0002", NULL, copy));
     assert_string_equal(copy, scratch_path(s, ".before-0002-2"));
     assert_int_equal(scratch_number(s, ".before-0002", "SELECT count(*) FROM t"), 3);
     assert_int_equal(scratch_number(s, ".before-0002-2", "SELECT count(*) FROM t"), 0);
     assert_ok(copy_put_back(scratch_path(s, ".before-0002"), database));
     assert_int_equal(sqlite3_close(database), SQLITE_OK);
     assert_int_equal(scratch_number(s, "", "SELECT count(*) FROM t"), 3);
+}
+
+static void write_text(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void a_copy_has_its_name_when_it_is_whole(void **state)
+{
+    struct scratch *s = *state;
+    sqlite3 *database = NULL;
+    char copy[PATH_MAX];
+
+    scratch_sql(s, "CREATE TABLE t(x); INSERT INTO t VALUES(1), (2), (3)");
+    assert_ok(connection_open(s->path, SQLITE_OPEN_READWRITE, &database));
+    /* What a process left that was killed as it copied. */
+    write_text(scratch_path(s, ".rust-copy-partial"), "torn");
+    s->stops = true;
+    assert_int_equal(copy_make(database, s->path, ".rust-copy", &s->stops, copy), ERROR_DRAINING);
+    assert_false(scratch_exists(s, ".rust-copy"));
+    assert_false(scratch_exists(s, ".rust-copy-partial"));
+    s->stops = false;
+    write_text(scratch_path(s, ".rust-copy-partial"), "torn");
+    assert_ok(copy_make(database, s->path, ".rust-copy", &s->stops, copy));
+    assert_int_equal(sqlite3_close(database), SQLITE_OK);
+    assert_false(scratch_exists(s, ".rust-copy-partial"));
+    assert_int_equal(scratch_number(s, ".rust-copy", "SELECT count(*) FROM t"), 3);
+}
+
+static void a_copy_is_found_while_it_holds_the_same(void **state)
+{
+    struct scratch *s = *state;
+    sqlite3 *database = NULL;
+    char copy[PATH_MAX];
+    static const char *const changes[] = {
+        "INSERT INTO t VALUES(1, NULL)",
+        "UPDATE t SET y = '1' WHERE x = 3",
+        "DELETE FROM t WHERE x = 2",
+        "UPDATE t SET y = x'62' WHERE x = 2",
+        "UPDATE t SET y = '' WHERE x = 4",
+        "UPDATE t SET y = 'c' WHERE x = 2",
+        "UPDATE t SET y = 1.5 WHERE x = 3",
+        "CREATE INDEX i ON t(y)",
+        "PRAGMA user_version=1",
+        "CREATE TABLE \"a \"\" b\"(z)",
+    };
+
+    /* In WAL mode the copy is too; reading it must leave nothing beside it. */
+    scratch_sql(s, "PRAGMA journal_mode=WAL; CREATE TABLE t(x, y);"
+                   "INSERT INTO t VALUES(2, 'b'), (3, 1), (4, NULL)");
+    write_text(scratch_path(s, ".rust-copy"), "somebody's own");
+    assert_ok(connection_open(s->path, SQLITE_OPEN_READWRITE, &database));
+    assert_false(copy_find(database, s->path, ".rust-copy", copy));
+    assert_ok(copy_make(database, s->path, ".rust-copy", NULL, copy));
+    assert_string_equal(copy, scratch_path(s, ".rust-copy-2"));
+    copy[0] = '\0';
+    assert_true(copy_find(database, s->path, ".rust-copy", copy));
+    assert_string_equal(copy, scratch_path(s, ".rust-copy-2"));
+    assert_false(scratch_exists(s, ".rust-copy-2-wal"));
+    assert_false(scratch_exists(s, ".rust-copy-2-shm"));
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        assert_ok(connection_exec(database, "BEGIN"));
+        assert_ok(connection_exec(database, changes[i]));
+        assert_false(copy_find(database, s->path, ".rust-copy", copy));
+        assert_ok(connection_exec(database, "ROLLBACK"));
+        assert_true(copy_find(database, s->path, ".rust-copy", copy));
+    }
+    assert_int_equal(sqlite3_close(database), SQLITE_OK);
+    assert_int_equal(scratch_bytes(s, ".rust-copy"), 14);
+}
+
+static void a_database_of_ours_keeps_its_mode(void **state)
+{
+    struct scratch *s = *state;
+
+    scratch_open(s);
+    scratch_close(s);
+    assert_int_equal(chmod(s->path, 0640), 0);
+    scratch_open(s);
+    assert_int_equal(scratch_mode(s, ""), 0640);
 }
 
 int main(void)
@@ -178,6 +262,9 @@ int main(void)
         SCRATCH_CASE(a_second_name_of_the_file_is_refused),
         SCRATCH_CASE(a_wal_without_its_database_is_kept),
         SCRATCH_CASE(a_copy_is_whole_closed_to_others_and_never_overwrites),
+        SCRATCH_CASE(a_copy_has_its_name_when_it_is_whole),
+        SCRATCH_CASE(a_copy_is_found_while_it_holds_the_same),
+        SCRATCH_CASE(a_database_of_ours_keeps_its_mode),
     };
 
     log_setup(LOG_OFF, LOG_FORM_TEXT);

@@ -40,6 +40,7 @@ struct scratch {
     struct store_home *home;
     struct store *writer;
     struct arena arena;
+    atomic_bool stops; /* of the next opening */
 };
 
 static inline int scratch_set_up(void **state)
@@ -66,6 +67,7 @@ static inline enum error scratch_open_home(struct scratch *scratch, struct store
         .syncs_every_commit = true,
         .writer_cache_kib = 1024,
         .reader_cache_kib = 512,
+        .stops = &scratch->stops,
     };
     bool in_memory = false;
 

@@ -1,0 +1,40 @@
+"""The faults of storage_fault.c, switched on and off by files in a folder."""
+
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory):
+    """The preloaded library, built here: it belongs to no build of the server."""
+    path = tmp_path_factory.mktemp("fault") / "storage_fault.so"
+    subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra",
+                    "-Werror", "-o", str(path), str(HERE / "storage_fault.c"), "-ldl"], check=True)
+    return path
+
+
+class Disk:
+    """fail("sync"), fail("space"), fail("hold"); `environment` is for the server's process."""
+
+    def __init__(self, folder, library):
+        self.folder = folder
+        folder.mkdir()
+        options = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+        self.environment = {"LD_PRELOAD": library, "MIGCHAT_FAULT_FOLDER": folder,
+                            "ASAN_OPTIONS": options}
+
+    def fail(self, what):
+        (self.folder / what).touch()
+
+    def heal(self, what):
+        (self.folder / what).unlink()
+
+
+@pytest.fixture
+def disk(tmp_path, library):
+    return Disk(tmp_path / "faults", library)
