@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/changes.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/str.h"
@@ -36,6 +37,7 @@ struct store_settings {
     unsigned writer_cache_kib;
     unsigned reader_cache_kib;
     uint64_t disk_floor_bytes; /* less free space than this is "low" */
+    struct changes *changes;   /* marked after each commit, before it returns; may be NULL */
 };
 
 /* Locks the database against other processes, adopts a Rust server's file, migrates. Everything
