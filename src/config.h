@@ -81,6 +81,9 @@ enum config_sync { SYNC_NORMAL, SYNC_FULL };
            "threads that read the database")                                                       \
     OPTION(HASH_THREADS, "hash-threads", "MIGCHAT_HASH_THREADS", NUMBER, 1, 64, "", "1", "COUNT",  \
            "threads that hash passwords")                                                          \
+    OPTION(KEPT_ANSWERS_BYTES, "kept-answers-bytes", "MIGCHAT_KEPT_ANSWERS_BYTES", NUMBER, 0,      \
+           1099511627776, "", "8388608", "BYTES",                                                  \
+           "memory for lists given again unchanged; 0: none")                                      \
     OPTION(READ_QUEUE, "read-queue", "MIGCHAT_READ_QUEUE", NUMBER, 1, 1000000, "", "1024",         \
            "COUNT", "requests waiting to read, above it 503")                                      \
     OPTION(WRITE_QUEUE, "write-queue", "MIGCHAT_WRITE_QUEUE", NUMBER, 1, 1000000, "", "4096",      \

@@ -14,7 +14,9 @@
 
 #include "api/dispatch.h"
 #include "api/json.h"
+#include "api/kept_answers.h"
 #include "api/routes.h"
+#include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/require.h"
@@ -54,6 +56,8 @@ static bool serve_until_stopped(uv_loop_t *loop, const struct server_settings *s
 static void on_opened(struct opening *opening, enum error error);
 static enum work_verdict work_run(struct services *services, struct list *batch);
 static enum work_verdict work_rest(struct services *services);
+static bool work_recall(struct services *services, struct exchange *exchange);
+static void work_keep(struct services *services, const struct exchange *exchange);
 static void signals_start(struct serving *serving, uv_loop_t *loop);
 static void on_signal(uv_signal_t *handle, int signal_number);
 static void signals_end(struct serving *serving);
@@ -193,7 +197,8 @@ static void warnings_log(struct buf *warnings)
 static int serve_on(uv_loop_t *loop, const struct config *config, struct crew *crew,
                     unsigned connections_max)
 {
-    static const struct work work = {work_run, work_rest};
+    static const struct work work = {
+        .run = work_run, .rest = work_rest, .recall = work_recall, .keep = work_keep};
     struct str origins[CONFIG_ORIGINS_MAX];
     struct cors_policy cors = {.origins = origins};
 
@@ -267,6 +272,16 @@ static enum work_verdict work_rest(struct services *services)
     }
     /* Other failures were logged below and are tried again with the next rest. */
     return error == OK && has_more ? WORK_MORE : WORK_DONE;
+}
+
+static bool work_recall(struct services *services, struct exchange *exchange)
+{
+    return kept_answers_recall(services->kept, exchange, clock_wall_ms());
+}
+
+static void work_keep(struct services *services, const struct exchange *exchange)
+{
+    kept_answers_take(services->kept, exchange, clock_wall_ms());
 }
 
 /* ---- signals --------------------------------------------------------------------------------- */

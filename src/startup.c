@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api/kept_answers.h"
+#include "base/changes.h"
 #include "base/log.h"
 #include "base/require.h"
 
@@ -59,8 +61,15 @@ void crew_prepare(const struct config *config, struct readiness *readiness, stru
                                .nice = HASH_NICE},
             },
     };
-    crew->loop =
-        (struct services){.lane = LANE_LOOP, .settings = &crew->settings, .readiness = readiness};
+    crew->changes = calloc(1, sizeof *crew->changes);
+    REQUIRE(crew->changes != NULL);
+    crew->kept =
+        kept_answers_new((size_t)config_number(config, OPTION_KEPT_ANSWERS_BYTES), crew->changes);
+    crew->loop = (struct services){.lane = LANE_LOOP,
+                                   .settings = &crew->settings,
+                                   .readiness = readiness,
+                                   .changes = crew->changes,
+                                   .kept = crew->kept};
 }
 
 enum error crew_open(const struct config *config, atomic_bool *stops, struct crew *crew)
@@ -75,6 +84,7 @@ enum error crew_open(const struct config *config, atomic_bool *stops, struct cre
         .reader_cache_kib = READER_CACHE_KIB,
         .disk_floor_bytes = config_number(config, OPTION_DISK_FLOOR_BYTES),
         .stops = stops,
+        .changes = crew->changes,
     };
     if ((error = folder_make(path)) != OK ||
         (error = store_home_open(&store_settings, &crew->home, &crew->is_in_memory)) != OK ||
@@ -124,8 +134,10 @@ static enum error lane_open(struct crew *crew, enum lane lane, unsigned thread_c
     plan->services = list;
     plan->thread_count = thread_count;
     for (unsigned i = 0; i < thread_count; i++) {
-        members[i] = (struct services){
-            .lane = lane, .settings = &crew->settings, .readiness = crew->loop.readiness};
+        members[i] = (struct services){.lane = lane,
+                                       .settings = &crew->settings,
+                                       .readiness = crew->loop.readiness,
+                                       .changes = crew->changes};
         list[i] = &members[i];
         enum error error = services_open(crew, &members[i]);
         if (error != OK) {
@@ -159,6 +171,10 @@ void crew_close(struct crew *crew)
     lane_close(crew, LANE_WRITE);
     store_home_close(crew->home);
     crew->home = NULL;
+    kept_answers_free(crew->kept);
+    crew->kept = NULL;
+    free(crew->changes);
+    crew->changes = NULL;
 }
 
 static void lane_close(struct crew *crew, enum lane lane)

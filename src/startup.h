@@ -25,6 +25,8 @@ struct crew {
     struct store_home *home;
     bool is_in_memory; /* there can be one store only: nobody reads beside the writer */
     struct api_settings settings;
+    struct changes *changes;   /* marked by the writer, asked by readers and the loop */
+    struct kept_answers *kept; /* the loop's */
     struct services loop;
     struct services *members[LANE_COUNT]; /* `plans[lane].thread_count` of each lane */
     struct lane_plan plans[LANE_COUNT];

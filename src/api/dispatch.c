@@ -68,6 +68,8 @@ static void hash_batch(struct services *services, struct list *batch)
 
 static void read_batch(struct services *services, struct list *batch)
 {
+    /* Before the snapshot: it shows this commit at least. */
+    uint64_t change = services->changes != NULL ? changes_now(services->changes) : 0;
     enum error error = store_snapshot_begin(services->store);
 
     if (error != OK) {
@@ -79,6 +81,9 @@ static void read_batch(struct services *services, struct list *batch)
         bool is_stale = step_run(services, exchange);
 
         exchange->notes_use = is_stale && exchange->is_done && exchange->page == 0;
+        exchange->change = change;
+        exchange->may_be_kept = exchange->may_be_kept && services->changes != NULL &&
+                                exchange->page == 0 && !is_stale && exchange->response.error == OK;
     }
     store_snapshot_end(services->store);
 }
@@ -96,6 +101,8 @@ static enum error write_batch(struct services *services, struct list *batch)
     answers_withdraw(first, batch, ERROR_STORE_FAILED);
     for (struct list *node = batch->next; node != batch; node = node->next) {
         exchange_of(node)->notes_use = false;
+        /* What a transaction shows has no number before its commit. */
+        exchange_of(node)->may_be_kept = false;
     }
     return error == ERROR_OUTCOME_UNKNOWN ? error : OK;
 }

@@ -26,6 +26,7 @@ enum error moment_answer(struct exchange *exchange, struct store *store,
     snprintf(cursor, sizeof cursor, "%s:%" PRId64, moment.epoch, moment.head_seq);
     response_field(&exchange->response, STR("ETag"), str_from(tag));
     response_field(&exchange->response, STR("MigChat-Cursor"), str_from(cursor));
+    exchange->may_be_kept = true;
     *out_moment = moment;
     *out_is_known = if_none_match_has(&exchange->request, str_from(tag));
     if (*out_is_known) {

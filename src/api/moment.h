@@ -14,7 +14,8 @@
 #include "store/store.h"
 
 /* Finds the moment of the caller's log and adds ETag and MigChat-Cursor to the response. When the
- * client has this very list (If-None-Match), the answer is 304 and complete: *out_is_known. */
+ * client has this very list (If-None-Match), the answer is 304 and complete: *out_is_known. Such an
+ * answer may be kept (api/kept_answers.h). */
 MUST_CHECK enum error moment_answer(struct exchange *exchange, struct store *store,
                                     struct store_moment *out_moment, bool *out_is_known);
 

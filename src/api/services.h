@@ -21,14 +21,18 @@ struct api_settings {
     unsigned password_min_bytes;
 };
 
+struct kept_answers; /* api/kept_answers.h */
+
 struct services {
     enum lane lane;
     struct store *store;              /* NULL on the loop and the hash lane */
     struct password_scratch *scratch; /* hash lane only */
     const struct api_settings *settings;
     struct readiness *readiness;
-    int64_t now_ms;          /* wall clock, taken once a batch */
-    int64_t disk_seen_at_ms; /* write lane: when readiness->disk_is_low was last written */
+    const struct changes *changes; /* what the store marks; NULL: nothing is kept */
+    struct kept_answers *kept;     /* loop only */
+    int64_t now_ms;                /* wall clock, taken once a batch */
+    int64_t disk_seen_at_ms;       /* write lane: when readiness->disk_is_low was last written */
 };
 
 #endif

@@ -29,6 +29,7 @@ struct calendar_time {
 };
 
 static int64_t clock_read_ms(clockid_t id);
+static void digits_write(char *out, int count, int number);
 static struct calendar_time calendar_from_ms(int64_t wall_ms);
 static int64_t days_from_civil(int year, int month, int day);
 static int month_days(int year, int month);
@@ -62,12 +63,25 @@ static int64_t clock_read_ms(clockid_t id)
 void time_to_rfc3339(int64_t wall_ms, char out[TIME_RFC3339_LEN + 1])
 {
     struct calendar_time t = calendar_from_ms(wall_ms);
-    char room[TIME_ROOM_BYTES];
-    int len = snprintf(room, sizeof room, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", t.year, t.month,
-                       t.day, t.hour, t.minute, t.second, t.ms);
 
-    REQUIRE(len == (int)TIME_RFC3339_LEN);
-    memcpy(out, room, TIME_RFC3339_LEN + 1);
+    /* By hand: a list writes one for each row, and snprintf took half of a list's time. */
+    memcpy(out, "0000-00-00T00:00:00.000Z", TIME_RFC3339_LEN + 1);
+    digits_write(out, 4, t.year);
+    digits_write(out + 5, 2, t.month);
+    digits_write(out + 8, 2, t.day);
+    digits_write(out + 11, 2, t.hour);
+    digits_write(out + 14, 2, t.minute);
+    digits_write(out + 17, 2, t.second);
+    digits_write(out + 20, 3, t.ms);
+}
+
+/* The last `count` digits of a number that is not negative. */
+static void digits_write(char *out, int count, int number)
+{
+    for (int i = count - 1; i >= 0; i--) {
+        out[i] = (char)('0' + number % 10);
+        number /= 10;
+    }
 }
 
 void time_to_imf_fixdate(int64_t wall_ms, char out[TIME_IMF_FIXDATE_LEN + 1])

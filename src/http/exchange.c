@@ -61,6 +61,8 @@ void exchange_clear(struct exchange *exchange)
     exchange->account_id = 0;
     exchange->session_id = 0;
     exchange->work = NULL;
+    exchange->may_be_kept = false;
+    exchange->change = 0;
 }
 
 void exchange_name(struct exchange *exchange)

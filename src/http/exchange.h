@@ -44,6 +44,9 @@ struct exchange {
     int64_t account_id;
     int64_t session_id;
     struct api_work *work;
+    bool may_be_kept; /* the answer is right until something after commit `change` changes what
+                         the account is shown (api/kept_answers.h) */
+    uint64_t change;
 };
 
 /* Never NULL. */

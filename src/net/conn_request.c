@@ -19,6 +19,7 @@ static void on_part(struct conn *conn);
 static void on_head(struct conn *conn, bool is_all);
 static void on_message(struct conn *conn);
 static void request_count(struct conn *conn);
+static bool conn_recall(struct conn *conn);
 static bool is_over(const struct conn *conn);
 
 bool conn_can_parse(const struct conn *conn)
@@ -142,6 +143,8 @@ void conn_go_on(struct conn *conn)
         } else if (connections->lanes == NULL) {
             response_error(exchange, ERROR_MIGRATING);
             exchange->is_done = true;
+        } else if (exchange->step == 0 && conn_recall(conn)) {
+            break;
         } else if (lanes_lend(connections->lanes, exchange)) {
             conn->is_lent = true;
             conn_set_state(conn, CONN_LENT);
@@ -154,7 +157,18 @@ void conn_go_on(struct conn *conn)
             exchange->is_done = true;
         }
     }
+    if (exchange->may_be_kept && connections->settings->work->keep != NULL) {
+        connections->settings->work->keep(connections->settings->loop_services, exchange);
+    }
     conn_answer(conn);
+}
+
+static bool conn_recall(struct conn *conn)
+{
+    const struct server_settings *settings = conn->connections->settings;
+
+    return settings->work->recall != NULL &&
+           settings->work->recall(settings->loop_services, conn->exchange);
 }
 
 void conn_refuse(struct conn *conn, enum error error)

@@ -37,6 +37,10 @@ struct work {
     /* Write lane only, after every batch and once when idle for a second: chores and
      * checkpoints, in short slices. */
     enum work_verdict (*rest)(struct services *services);
+    /* On the loop, both may be NULL. Before an exchange is lent for its first step: true when it
+     * was answered at once (is_done). And before an answer that came back is written. */
+    bool (*recall)(struct services *loop_services, struct exchange *exchange);
+    void (*keep)(struct services *loop_services, const struct exchange *exchange);
 };
 
 struct lane_plan {

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/changes.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/str.h"
@@ -38,6 +39,7 @@ struct store_settings {
     unsigned reader_cache_kib;
     uint64_t disk_floor_bytes; /* less free space than this is "low" */
     atomic_bool *stops;        /* set by any thread: gives up opening; NULL: never */
+    struct changes *changes;   /* marked after each commit, before it returns; may be NULL */
 };
 
 /* Locks the database against other processes, adopts a Rust server's file, migrates. Everything

@@ -311,6 +311,9 @@ static enum error convert(sqlite3 *database, const struct adopt_tables *tables)
         store_around_free(store);
     }
     if (error == OK) {
+        error = meta_password_cost_fill(database);
+    }
+    if (error == OK) {
         error = counts_verify(database, tables);
     }
     if (error == OK) {

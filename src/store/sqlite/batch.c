@@ -12,6 +12,7 @@
  */
 #include "store/sqlite/batch.h"
 
+#include <stdlib.h>
 #include <sys/statvfs.h>
 
 #include "base/log.h"
@@ -24,8 +25,11 @@
 #define WAL_MAX_FRAMES 16000
 /* How much more is written before another forced checkpoint, when a reader was in the way. */
 #define WAL_RETRY_FRAMES 1000
+/* Room for the accounts of a batch of 256 sends at once. */
+#define CHANGED_IDS_FIRST 512u
 
 static enum error transaction_run(struct store *store, const char *sql, enum failure_moment moment);
+static void changed_tell(const struct store *store);
 static void batch_over(struct store *store);
 static enum error checkpoint(struct store *store, int mode);
 static void checkpoint_if_overdue(struct store *store);
@@ -101,9 +105,47 @@ enum error store_batch_commit(struct store *store)
         store_batch_rollback(store);
         return error;
     }
+    changed_tell(store);
     batch_over(store);
     checkpoint_if_overdue(store);
     return OK;
+}
+
+/* What a unit undid is told as well: it only looks changed. */
+static void changed_tell(const struct store *store)
+{
+    struct changes *changes = store->home->settings.changes;
+
+    if (changes == NULL || (store->changed_count == 0 && !store->names_have_changed)) {
+        return;
+    }
+    uint64_t number = changes_begin(changes);
+
+    for (size_t i = 0; i < store->changed_count; i++) {
+        changes_mark_account(changes, store->changed_ids[i], number);
+    }
+    if (store->names_have_changed) {
+        changes_mark_names(changes, number);
+    }
+    changes_end(changes, number);
+}
+
+void changed_note(struct store *store, int64_t account_id)
+{
+    size_t count = store->changed_count;
+
+    if (store->home == NULL || store->home->settings.changes == NULL ||
+        (count > 0 && store->changed_ids[count - 1] == account_id)) {
+        return;
+    }
+    if (count == store->changed_capacity) {
+        store->changed_capacity = count == 0 ? CHANGED_IDS_FIRST : 2 * count;
+        int64_t *larger =
+            realloc(store->changed_ids, store->changed_capacity * sizeof *store->changed_ids);
+        REQUIRE(larger != NULL);
+        store->changed_ids = larger;
+    }
+    store->changed_ids[store->changed_count++] = account_id;
 }
 
 void store_batch_rollback(struct store *store)
@@ -128,6 +170,8 @@ static void batch_over(struct store *store)
     store->unit_is_open = false;
     store->savepoint_is_open = false;
     store->names_is_known = false;
+    store->changed_count = 0;
+    store->names_have_changed = false;
 }
 
 bool store_batch_is_lost(const struct store *store)

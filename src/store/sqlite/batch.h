@@ -12,5 +12,7 @@
 MUST_CHECK enum error counters_write(struct store *store);
 /* They must be read again: the batch was not committed. */
 void counters_forget(struct store *store);
+/* The open batch changed what this account is shown. */
+void changed_note(struct store *store, int64_t account_id);
 
 #endif

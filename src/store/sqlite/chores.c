@@ -1,4 +1,5 @@
 /* chores.c - long work left for later, and the removal of what a deleted account left. */
+#include "store/sqlite/batch.h"
 #include "store/sqlite/connection.h"
 
 static const char CHORE_ADD[] = "INSERT INTO chore(id, kind, account_id, cursor, text,"
@@ -108,6 +109,7 @@ enum error store_remains_delete(struct store *store, int64_t account_id,
     bool more = false;
     enum error error = log_slice_delete(store, account_id, limits, &removed, &more);
 
+    changed_note(store, account_id);
     for (size_t i = 0; error == OK && !more && i < sizeof remains / sizeof remains[0]; i++) {
         struct query query = query_write(store, remains[i]);
         size_t left = limits->max_rows - removed;

@@ -259,6 +259,7 @@ void store_close(struct store *store)
         }
         REQUIRE(sqlite3_close(store->database) == SQLITE_OK);
     }
+    free(store->changed_ids);
     free(store);
 }
 

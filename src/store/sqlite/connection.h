@@ -99,7 +99,11 @@ struct store {
     bool is_broken;        /* an fsync failed: nothing goes on after that */
     bool unit_is_open;
     bool savepoint_is_open; /* the unit has written */
-    bool knows_no_chore;    /* looked, found none, and added none since */
+    int64_t *changed_ids;   /* accounts written in this batch, each once in a row */
+    size_t changed_count;
+    size_t changed_capacity;
+    bool names_have_changed; /* in this batch */
+    bool knows_no_chore;     /* looked, found none, and added none since */
 
     struct counter counters[COUNTER_COUNT];
     bool names_is_known; /* in this snapshot or batch */

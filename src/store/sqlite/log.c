@@ -4,6 +4,7 @@
  * A message's chain is the message before it with the same account; any other entry's chain is
  * the last message before it, of whatever account, so a walk can jump over a run of them.
  */
+#include "store/sqlite/batch.h"
 #include "store/sqlite/connection.h"
 #include "store/sqlite/entry.h"
 
@@ -38,6 +39,7 @@ enum error store_entry_append(struct store *store, int64_t account_id, const str
     if (error != OK) {
         return error;
     }
+    changed_note(store, account_id);
     *out_seq = numbered.seq;
     return OK;
 }

@@ -222,5 +222,6 @@ enum error store_names_count(struct store *store)
     struct query query = query_write(store, NAMES_COUNT);
 
     store->names_is_known = false;
+    store->names_have_changed = true;
     return query_run(&query);
 }

@@ -93,12 +93,9 @@ static bool values_are_same(sqlite3_stmt *one, sqlite3_stmt *other, int column)
         return true;
     case SQLITE_INTEGER:
         return sqlite3_column_int64(one, column) == sqlite3_column_int64(other, column);
-    case SQLITE_FLOAT: {
-        double value = sqlite3_column_double(one, column);
-        double other_value = sqlite3_column_double(other, column);
-
-        return memcmp(&value, &other_value, sizeof value) == 0;
-    }
+    case SQLITE_FLOAT:
+        /* SQLite keeps no NaN. */
+        return sqlite3_column_double(one, column) == sqlite3_column_double(other, column);
     default:
         bytes = sqlite3_column_blob(one, column);
         other_bytes = sqlite3_column_blob(other, column);

@@ -1,6 +1,7 @@
 /* sessions.c - sessions, found by the digest of their token, listed by account. */
 #include <string.h>
 
+#include "store/sqlite/batch.h"
 #include "store/sqlite/connection.h"
 
 static const char SESSION_ADD[] =
@@ -108,6 +109,7 @@ enum error store_session_delete(struct store *store, int64_t account_id, int64_t
     if (error != OK) {
         return error;
     }
+    changed_note(store, account_id);
     *out_found = sqlite3_changes(store->database) > 0;
     return OK;
 }

@@ -69,6 +69,9 @@ static void accounts_names_and_tokens_stay(void **state)
     assert_str(account.name, "Bob Ärger?");
     assert_str(account.password_hash, "$2b$12$bob");
     assert_int_equal(account.created_at_ms, 1762171201000);
+    unsigned cost = 0;
+    assert_ok(store_password_cost_find(s->writer, &cost));
+    assert_int_equal(cost, 12);
     assert_ok(store_account_find(s->writer, 5, &s->arena, &found, &account));
     assert_int_equal(account.created_at_ms, 1762171202000);
     assert_ok(store_account_find(s->writer, 1, &s->arena, &found, &account));
