@@ -3,10 +3,12 @@
 import os
 import pathlib
 import subprocess
+import time
 
 import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
+HELD_DEADLINE_S = 60
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +32,13 @@ class Disk:
 
     def fail(self, what):
         (self.folder / what).touch()
+
+    def wait_until_held(self):
+        """Until a sync waits for heal("hold")."""
+        deadline = time.monotonic() + HELD_DEADLINE_S
+        while not (self.folder / "held").exists():
+            assert time.monotonic() < deadline, "nothing was synced"
+            time.sleep(0.005)  # polling a file another process makes; nothing to wait on
 
     def heal(self, what):
         (self.folder / what).unlink()

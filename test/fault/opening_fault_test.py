@@ -28,6 +28,7 @@ def test_a_disk_that_hangs_in_an_adoption(tmp_path, disk):
     api.get("/livez").expect(200)
     api.get("/readyz").expect(503, "migrating")
     api.create_raw("bert", seen.new_password()).expect(503, "migrating")
+    disk.wait_until_held()
     server.process.send_signal(signal.SIGTERM)
     server.wait_exit(0)
     assert server.events("opening_cut"), server.log()

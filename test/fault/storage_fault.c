@@ -4,10 +4,11 @@
  * The folder in MIGCHAT_FAULT_FOLDER is the switch: while it holds a file `sync`, every fsync and
  * fdatasync of a file whose name has ".db" in it fails with EIO; while it holds a file `space`,
  * every write to such a file fails with ENOSPC. While it holds a file `hold`, syncs of such files
- * do not return.
+ * do not return; the first that waits makes a file `held` there.
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,11 +56,20 @@ static bool fails(int file, const char *name, int error)
     return false;
 }
 
+static void held_tell(void)
+{
+    char path[4096];
+
+    snprintf(path, sizeof(path), "%s/held", getenv("MIGCHAT_FAULT_FOLDER"));
+    close(open(path, O_WRONLY | O_CREAT, 0600));
+}
+
 static void wait_while_held(int file)
 {
     const struct timespec pause = {.tv_nsec = 5 * 1000 * 1000};
 
     while (fault_is_on("hold") && file_is_database(file)) {
+        held_tell();
         nanosleep(&pause, NULL);
     }
 }
