@@ -244,11 +244,10 @@ void welcome_print(const struct config *config, uint16_t port)
     if (isatty(STDOUT_FILENO) == 0) {
         return;
     }
-    printf("MigChat %s serves http://%s%s%s:%u with the database %s\n"
+    printf("MigChat %s serves http://%s%s%s:%u with the database %s (Ctrl-C stops it)\n"
            "Create an account:\n"
            "  curl -H 'Content-Type: application/json' -d '{\"username\":\"alice\","
-           "\"password\":\"...\"}' http://%s%s%s:%u/api/account/create\n"
-           "Stop it with Ctrl-C.\n",
+           "\"password\":\"...\"}' http://%s%s%s:%u/api/account/create\n",
            MIGCHAT_VERSION, opening, host, closing, (unsigned)port,
            config_text(config, OPTION_DB).ptr, opening, host, closing, (unsigned)port);
     fflush(stdout);

@@ -45,7 +45,7 @@ void crew_close(struct crew *crew);
 unsigned descriptors_raise(uint64_t connections_wanted);
 /* Sets malloc up for a small machine; before any thread starts. */
 void malloc_tune(void);
-/* Four lines for the person at the terminal, if stdout is one: where it serves, what to do. */
+/* Three lines for the person at the terminal, if stdout is one: where it serves, what to do. */
 void welcome_print(const struct config *config, uint16_t port);
 
 #endif
