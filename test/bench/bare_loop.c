@@ -1,0 +1,381 @@
+/* bare_loop.c - the statements of a send, and nothing else: what the database alone allows.
+ *
+ * usage: bare_loop DATABASE SENDS_PER_COMMIT SECONDS CONTENT_BYTES with-key|without-key
+ *
+ * DATABASE is one of the server's, with accounts in it. Sender and recipient are any two of them.
+ * Each send runs what src/store/sqlite runs for it, in that order and on a connection set up alike
+ * (WAL, synchronous FULL, checkpoints between commits); no JSON, no hashing, no sockets. One send
+ * a commit is one fsynced transaction.
+ */
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define ACCOUNTS_MAX 16384
+#define COMMITS_MAX 4000000
+#define NAME_MAX_BYTES 257
+#define DIGEST_BYTES 32
+#define CHECKPOINT_AT_FRAMES 1000
+
+enum statement {
+    BEGIN,
+    SESSION_FIND,
+    SENT_KEY_FIND,
+    NAME_LIST,
+    CONVERSATION_FIND,
+    HEAD_FIND,
+    SAVEPOINT,
+    ENTRY_ADD,
+    CONVERSATION_SET,
+    SENT_KEY_ADD,
+    RELEASE,
+    COUNTER_SET,
+    COMMIT,
+    STATEMENT_COUNT
+};
+
+static const char *const sql[STATEMENT_COUNT] = {
+    [BEGIN] = "BEGIN IMMEDIATE",
+    [SESSION_FIND] = "SELECT id, account_id, created_at_ms, last_used_at_ms FROM session"
+                     " WHERE token_digest = ?1",
+    [SENT_KEY_FIND] = "SELECT digest, message_id, created_at_ms FROM sent_key"
+                      " WHERE account_id = ?1 AND key = ?2",
+    [NAME_LIST] = "SELECT name, folded, account_id, state, held_until_ms FROM name"
+                  " WHERE folded = ?1 ORDER BY name",
+    [CONVERSATION_FIND] = "SELECT last_seq, received, read FROM conversation"
+                          " WHERE account_id = ?1 AND other_id = ?2",
+    [HEAD_FIND] =
+        "SELECT seq, kind, chain FROM log WHERE account_id = ?1 ORDER BY seq DESC LIMIT 1",
+    [SAVEPOINT] = "SAVEPOINT unit",
+    [ENTRY_ADD] = "INSERT INTO log(account_id, seq, kind, other_id, chain, ref, received,"
+                  " created_at_ms, text) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [CONVERSATION_SET] = "INSERT INTO conversation(account_id, other_id, last_seq, received, read)"
+                         " VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(account_id, other_id) DO UPDATE"
+                         " SET last_seq = ?3, received = ?4, read = ?5",
+    [SENT_KEY_ADD] = "INSERT INTO sent_key(account_id, key, digest, message_id, created_at_ms)"
+                     " VALUES(?1, ?2, ?3, ?4, ?5)",
+    [RELEASE] = "RELEASE unit",
+    [COUNTER_SET] = "UPDATE meta SET value = CAST(?2 AS TEXT) WHERE key = ?1",
+    [COMMIT] = "COMMIT",
+};
+
+struct account {
+    int64_t id;
+    char folded[NAME_MAX_BYTES];
+    unsigned char token_digest[DIGEST_BYTES];
+};
+
+struct message {
+    const struct account *sender;
+    const struct account *recipient;
+    int64_t id;
+    int64_t now_ms;
+};
+
+static sqlite3 *database;
+static sqlite3_stmt *statements[STATEMENT_COUNT];
+static struct account accounts[ACCOUNTS_MAX];
+static size_t account_count;
+static char content[65536];
+static bool has_key;
+static int wal_frames;
+static int wal_frames_copied;
+static uint64_t commit_ns[COMMITS_MAX];
+static uint64_t random_state = 0x9e3779b97f4a7c15U;
+
+static void check(bool is_good, const char *what);
+static void database_open(const char *path);
+static void accounts_read(void);
+static sqlite3_stmt *bound(enum statement statement, int64_t first, int64_t second);
+static bool step(sqlite3_stmt *statement);
+static void run(enum statement statement);
+static void message_send(const struct message *message);
+static void side_append(const struct message *message, bool is_sender, bool *savepoint_is_open);
+static void commit(int64_t next_message_id);
+static const struct account *account_any(void);
+static uint64_t clock_ns(clockid_t clock);
+static int ascending(const void *left, const void *right);
+
+int main(int argc, char **argv)
+{
+    check(argc == 6, "usage: bare_loop DATABASE SENDS_PER_COMMIT SECONDS CONTENT_BYTES with-key");
+    unsigned sends_per_commit = (unsigned)strtoul(argv[2], NULL, 10);
+    size_t content_len = strtoul(argv[4], NULL, 10);
+
+    check(sends_per_commit > 0 && content_len < sizeof content, "a number out of range");
+    memset(content, 'm', content_len);
+    has_key = strcmp(argv[5], "with-key") == 0;
+    database_open(argv[1]);
+    accounts_read();
+
+    struct message message = {.id = 1};
+    sqlite3_stmt *largest = NULL;
+
+    check(sqlite3_prepare_v2(database,
+                             "SELECT CAST(value AS INTEGER) FROM meta"
+                             " WHERE key = 'next_message_id'",
+                             -1, &largest, NULL) == SQLITE_OK &&
+              sqlite3_step(largest) == SQLITE_ROW,
+          "next_message_id");
+    message.id = sqlite3_column_int64(largest, 0);
+    (void)sqlite3_finalize(largest);
+
+    uint64_t begun = clock_ns(CLOCK_MONOTONIC);
+    uint64_t cpu_begun = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+    uint64_t ends_at = begun + (uint64_t)(strtod(argv[3], NULL) * 1e9);
+    uint64_t now = begun;
+    size_t commits = 0;
+
+    while (now < ends_at && commits < COMMITS_MAX) {
+        run(BEGIN);
+        message.now_ms = (int64_t)(clock_ns(CLOCK_REALTIME) / 1000000);
+        for (unsigned i = 0; i < sends_per_commit; i++) {
+            message.sender = account_any();
+            do {
+                message.recipient = account_any();
+            } while (message.recipient == message.sender);
+            message_send(&message);
+            message.id++;
+        }
+        commit(message.id);
+        uint64_t committed = clock_ns(CLOCK_MONOTONIC);
+
+        commit_ns[commits] = committed - now;
+        commits++;
+        now = committed;
+    }
+    double seconds = (double)(now - begun) / 1e9;
+    double cpu_ns = (double)(clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_begun);
+    double sends = (double)commits * sends_per_commit;
+
+    check(commits > 0, "no time to do anything");
+    qsort(commit_ns, commits, sizeof *commit_ns, ascending);
+    (void)printf("{\"seconds\": %.6f, \"requests\": %.0f, \"cpu_ns\": %.0f, \"p50_us\": %.1f, "
+                 "\"p99_us\": %.1f}\n",
+                 seconds, sends, cpu_ns, (double)commit_ns[commits / 2] / 1e3,
+                 (double)commit_ns[commits - 1 - commits / 100] / 1e3);
+    return 0;
+}
+
+static void check(bool is_good, const char *what)
+{
+    if (!is_good) {
+        (void)fprintf(stderr, "bare_loop: %s: %s\n", what,
+                      database == NULL ? "" : sqlite3_errmsg(database));
+        exit(1);
+    }
+}
+
+/* ---- the database ----------------------------------------------------------------------------*/
+
+static int on_wal_commit(void *unused, sqlite3 *committed, const char *schema, int frames)
+{
+    (void)unused;
+    (void)committed;
+    (void)schema;
+    if (frames < wal_frames) {
+        wal_frames_copied = 0;
+    }
+    wal_frames = frames;
+    return SQLITE_OK;
+}
+
+static void database_open(const char *path)
+{
+    (void)sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    check(sqlite3_open_v2(path, &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) ==
+              SQLITE_OK,
+          path);
+    (void)sqlite3_wal_autocheckpoint(database, 0);
+    (void)sqlite3_wal_hook(database, on_wal_commit, NULL);
+    check(sqlite3_exec(database,
+                       "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16384;"
+                       "PRAGMA cell_size_check=ON; PRAGMA secure_delete=ON;"
+                       "PRAGMA temp_store=MEMORY; PRAGMA journal_size_limit=16777216",
+                       NULL, NULL, NULL) == SQLITE_OK,
+          "the pragmas");
+    for (int i = 0; i < STATEMENT_COUNT; i++) {
+        check(sqlite3_prepare_v3(database, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &statements[i],
+                                 NULL) == SQLITE_OK,
+              sql[i]);
+    }
+}
+
+static void accounts_read(void)
+{
+    sqlite3_stmt *rows = NULL;
+
+    check(sqlite3_prepare_v2(database,
+                             "SELECT name.account_id, folded, token_digest FROM name JOIN session"
+                             " ON session.account_id = name.account_id",
+                             -1, &rows, NULL) == SQLITE_OK,
+          "the accounts");
+    while (account_count < ACCOUNTS_MAX && sqlite3_step(rows) == SQLITE_ROW) {
+        struct account *account = &accounts[account_count];
+
+        account->id = sqlite3_column_int64(rows, 0);
+        (void)snprintf(account->folded, sizeof account->folded, "%s",
+                       (const char *)sqlite3_column_text(rows, 1));
+        check(sqlite3_column_bytes(rows, 2) == DIGEST_BYTES, "a digest");
+        memcpy(account->token_digest, sqlite3_column_blob(rows, 2), DIGEST_BYTES);
+        account_count++;
+    }
+    (void)sqlite3_finalize(rows);
+    check(account_count >= 2, "too few accounts");
+}
+
+static const struct account *account_any(void)
+{
+    /* xorshift */
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return &accounts[random_state % account_count];
+}
+
+/* ---- sending ---------------------------------------------------------------------------------*/
+
+static void message_send(const struct message *message)
+{
+    char key[17];
+    sqlite3_stmt *statement = statements[SESSION_FIND];
+    bool savepoint_is_open = false;
+
+    (void)sqlite3_bind_blob(statement, 1, message->sender->token_digest, DIGEST_BYTES,
+                            SQLITE_STATIC);
+    check(step(statement), "the session");
+    (void)sqlite3_reset(statement);
+    (void)snprintf(key, sizeof key, "%016llx", (unsigned long long)message->id);
+    if (has_key) {
+        statement = bound(SENT_KEY_FIND, message->sender->id, 0);
+        (void)sqlite3_bind_text(statement, 2, key, -1, SQLITE_STATIC);
+        check(!step(statement), "a key that is there");
+        (void)sqlite3_reset(statement);
+    }
+    statement = statements[NAME_LIST];
+    (void)sqlite3_bind_text(statement, 1, message->recipient->folded, -1, SQLITE_STATIC);
+    while (step(statement)) {
+        (void)sqlite3_column_text(statement, 0);
+    }
+    (void)sqlite3_reset(statement);
+
+    bool sender_is_first = message->sender->id < message->recipient->id;
+
+    side_append(message, sender_is_first, &savepoint_is_open);
+    side_append(message, !sender_is_first, &savepoint_is_open);
+    if (has_key) {
+        statement = bound(SENT_KEY_ADD, message->sender->id, 0);
+        (void)sqlite3_bind_text(statement, 2, key, -1, SQLITE_STATIC);
+        (void)sqlite3_bind_blob(statement, 3, message->sender->token_digest, DIGEST_BYTES,
+                                SQLITE_STATIC);
+        (void)sqlite3_bind_int64(statement, 4, message->id);
+        (void)sqlite3_bind_int64(statement, 5, message->now_ms);
+        run(SENT_KEY_ADD);
+    }
+    run(RELEASE);
+}
+
+static void side_append(const struct message *message, bool is_sender, bool *savepoint_is_open)
+{
+    int64_t own_id = is_sender ? message->sender->id : message->recipient->id;
+    int64_t other_id = is_sender ? message->recipient->id : message->sender->id;
+    int64_t chain = 0;
+    int64_t received = 0;
+    int64_t read = 0;
+    int64_t seq = 1;
+    sqlite3_stmt *statement = bound(CONVERSATION_FIND, own_id, other_id);
+
+    if (step(statement)) {
+        chain = sqlite3_column_int64(statement, 0);
+        received = sqlite3_column_int64(statement, 1);
+        read = sqlite3_column_int64(statement, 2);
+    }
+    (void)sqlite3_reset(statement);
+    received += is_sender ? 0 : 1;
+
+    statement = bound(HEAD_FIND, own_id, 0);
+    if (step(statement)) {
+        seq = sqlite3_column_int64(statement, 0) + 1;
+    }
+    (void)sqlite3_reset(statement);
+    if (!*savepoint_is_open) {
+        run(SAVEPOINT);
+        *savepoint_is_open = true;
+    }
+
+    statement = bound(ENTRY_ADD, own_id, seq);
+    (void)sqlite3_bind_int64(statement, 3, is_sender ? 1 : 2);
+    (void)sqlite3_bind_int64(statement, 4, other_id);
+    (void)sqlite3_bind_int64(statement, 5, chain);
+    (void)sqlite3_bind_int64(statement, 6, message->id);
+    (void)sqlite3_bind_int64(statement, 7, received);
+    (void)sqlite3_bind_int64(statement, 8, message->now_ms);
+    (void)sqlite3_bind_text(statement, 9, content, -1, SQLITE_STATIC);
+    run(ENTRY_ADD);
+
+    statement = bound(CONVERSATION_SET, own_id, other_id);
+    (void)sqlite3_bind_int64(statement, 3, seq);
+    (void)sqlite3_bind_int64(statement, 4, received);
+    (void)sqlite3_bind_int64(statement, 5, read);
+    run(CONVERSATION_SET);
+}
+
+static void commit(int64_t next_message_id)
+{
+    sqlite3_stmt *statement = statements[COUNTER_SET];
+
+    (void)sqlite3_bind_text(statement, 1, "next_message_id", -1, SQLITE_STATIC);
+    (void)sqlite3_bind_int64(statement, 2, next_message_id);
+    run(COUNTER_SET);
+    run(COMMIT);
+    if (wal_frames - wal_frames_copied >= CHECKPOINT_AT_FRAMES) {
+        check(sqlite3_wal_checkpoint_v2(database, NULL, SQLITE_CHECKPOINT_PASSIVE, &wal_frames,
+                                        &wal_frames_copied) == SQLITE_OK,
+              "checkpoint");
+    }
+}
+
+static sqlite3_stmt *bound(enum statement statement, int64_t first, int64_t second)
+{
+    (void)sqlite3_bind_int64(statements[statement], 1, first);
+    if (sqlite3_bind_parameter_count(statements[statement]) > 1) {
+        (void)sqlite3_bind_int64(statements[statement], 2, second);
+    }
+    return statements[statement];
+}
+
+static bool step(sqlite3_stmt *statement)
+{
+    int code = sqlite3_step(statement);
+
+    check(code == SQLITE_ROW || code == SQLITE_DONE, sqlite3_sql(statement));
+    return code == SQLITE_ROW;
+}
+
+static void run(enum statement statement)
+{
+    check(!step(statements[statement]), sql[statement]);
+    (void)sqlite3_reset(statements[statement]);
+    (void)sqlite3_clear_bindings(statements[statement]);
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+
+    (void)clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+static int ascending(const void *left, const void *right)
+{
+    uint64_t first = *(const uint64_t *)left;
+    uint64_t second = *(const uint64_t *)right;
+
+    return first < second ? -1 : first > second;
+}

@@ -1,0 +1,127 @@
+"""The bars: what each workload has to reach, as a ratio within a round or a figure of its own."""
+
+import dataclasses
+import statistics
+
+from servers import BARE, FASTIFY, MIGCHAT, NGINX, RAW, TUNED
+
+MB = 1_000_000
+FIT_CONNECTIONS = 50_000
+FIT_BYTES = 190 * MB  # what a machine of 256 MB has to spare
+
+
+@dataclasses.dataclass
+class Bar:
+    """`value(results)` is to be at least or at most `limit`; KeyError means not measured."""
+    workload: str
+    text: str
+    value: object
+    limit: float
+    at_most: bool = False
+    unit: str = "×"
+    aim: str = ""
+
+    def holds(self, value):
+        return value <= self.limit if self.at_most else value >= self.limit
+
+    def wanted(self):
+        number = f"{self.limit:,.0f}" if self.limit >= 1000 else f"{self.limit:g}"
+        return f"{'≤' if self.at_most else '≥'} {number} {self.unit} {self.text}".strip()
+
+
+def paired(workload, field, other, own_workload=None):
+    """Median over the rounds of ours by the other's figure of the same round."""
+    def value(results):
+        own = results[own_workload or workload][MIGCHAT]
+        theirs = results[workload][other]
+        return statistics.median(mine[field] / its[field] for mine, its in zip(own, theirs))
+    return value
+
+
+def own(workload, field, scale=1.0):
+    return lambda results: statistics.median(each[field] for each in results[workload][MIGCHAT]) * scale
+
+
+def single(key, field, scale=1.0):
+    return lambda results: results[key][MIGCHAT][field] * scale
+
+
+def growth(kind):
+    return paired(f"{kind}-1e3", "cpu_us", MIGCHAT, own_workload=f"{kind}-1e6")
+
+
+def all_bars():
+    bars = []
+    for key in ("health-64", "health-256"):
+        bars += [Bar(key, "raw epoll's CPU", paired(key, "cpu_us", RAW), 1.15, True, aim="≤ 1.08"),
+                 Bar(key, "nginx' CPU", paired(key, "cpu_us", NGINX), 0.95, True)]
+    key = "health-pipelined"
+    bars += [Bar(key, "nginx", paired(key, "per_s", NGINX), 6),
+             Bar(key, "raw epoll (the aim)", paired(key, "per_s", RAW), 0.85)]
+    for key in ("send-64", "send-64-468"):
+        bars += [Bar(key, "Fastify", paired(key, "per_s", FASTIFY), 6, aim="≥ 10"),
+                 Bar(key, "tuned", paired(key, "per_s", TUNED), 1, aim="≥ 1.5"),
+                 Bar(key, "bare loop", paired(key, "per_s", BARE), 0.7),
+                 Bar(key, "a fsync", own(key, "sends_per_sync"), 25, unit="sends"),
+                 Bar(key, "p99", own(key, "p99_us", 1e-3), 8, True, "ms", aim="≤ 5 ms")]
+    bars += [
+        Bar("send-1", "bare loop's p50", paired("send-1", "p50_us", BARE), 1.7, True, aim="≤ 1.3"),
+        Bar("list-100-same", "Fastify", paired("list-100-same", "per_s", FASTIFY), 20),
+        Bar("list-100-same", "raw epoll (the aim)", paired("list-100-same", "per_s", RAW), 0.95),
+        Bar("list-100", "Fastify", paired("list-100", "per_s", FASTIFY), 8, aim="≥ 12"),
+        Bar("list-10000", "Fastify", paired("list-10000", "per_s", FASTIFY), 12, aim="≥ 25"),
+        Bar("if-none-match", "health's CPU",
+            paired("health-64", "cpu_us", MIGCHAT, own_workload="if-none-match"), 1.3, True, aim="≤ 1.1"),
+        Bar("conversations-200", "Fastify", paired("conversations-200", "per_s", FASTIFY), 7),
+        Bar("conversations-200", "CPU (the aim)", own("conversations-200", "cpu_us"), 35, True, "µs"),
+        Bar("conversations-10000", "Fastify", paired("conversations-10000", "per_s", FASTIFY), 100),
+    ]
+    for kind in ("page", "conversations", "send"):
+        bars.append(Bar(f"{kind}-1e6", "the CPU at 1e3", growth(kind), 1.25, True, aim="≤ 1.15"))
+    bars += [
+        Bar("create", "bcrypt", paired("create", "per_s", BARE), 0.97),
+        Bar("health-beside-hashing", "p99", own("health-beside-hashing", "p99_us", 1e-3), 4, True, "ms"),
+        Bar("send-beside-hashing", "undisturbed",
+            paired("send-two-cores", "per_s", MIGCHAT, own_workload="send-beside-hashing"), 0.7),
+        Bar("pollers-full", "above idle", lambda results: (results["pollers-full"][MIGCHAT]["rss"]
+                                                           - results["pollers-full"][MIGCHAT]["idle_rss"]) / MB,
+            24, True, "MB"),
+        Bar("big-lists", "peak", single("big-lists", "peak_rss", 1 / MB), 64, True, "MB", aim="≤ 40 MB"),
+        Bar("idle", "each, user memory", single("idle", "user_bytes_each"), 512, True, "bytes", aim="≤ 400"),
+        Bar("idle", "after start", single("idle", "start_rss", 1 / MB), 5, True, "MB", aim="≤ 4 MB"),
+        Bar("idle", "with the connections", single("idle", "rss", 1 / MB), 10, True, "MB"),
+        Bar("idle-limit-full", "p99 of polls", single("idle-limit-full", "poll_p99_us", 1e-3), 10, True, "ms"),
+        Bar("idle-limit-full", "for 50,000 of them",
+            lambda results: FIT_CONNECTIONS * (results["idle-limit-full"][MIGCHAT]["user_bytes_each"]
+                                               + results["idle-limit-full"][MIGCHAT]["kernel_bytes_each"]) / MB,
+            FIT_BYTES / MB, True, "MB"),
+        Bar("start-empty", "", single("start-empty", "ms"), 8, True, "ms", aim="≤ 5 ms"),
+        Bar("start-history", "", single("start-history", "ms"), 20, True, "ms", aim="≤ 5 ms"),
+    ]
+    return bars
+
+
+@dataclasses.dataclass
+class Verdict:
+    bar: Bar
+    value: float
+
+    @property
+    def reached(self):
+        return self.bar.holds(self.value)
+
+    def text(self):
+        value = f"{self.value:,.0f}" if self.value >= 1000 else f"{self.value:.3g}"
+        word = "reached" if self.reached else "**not reached**"
+        return f"{self.bar.wanted()}: {value} {word}"
+
+
+def judge(results):
+    """A verdict for each bar whose figures are there."""
+    verdicts = []
+    for bar in all_bars():
+        try:
+            verdicts.append(Verdict(bar, bar.value(results)))
+        except (KeyError, ZeroDivisionError):
+            continue
+    return verdicts

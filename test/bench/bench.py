@@ -1,0 +1,307 @@
+#!/usr/bin/python3
+"""./run bench: our server and its peers under the same load, in the same run.
+
+The server runs on one core, the load generator on the other. Each round goes through all servers
+of a workload, so what the machine does meanwhile hits all alike; figures are medians over the
+rounds, and bars are judged by ratios within a round. A measurement during which other processes
+took more than a few per cent of a core is repeated, and given up in the end: exit status 3.
+
+  ./run bench                  a table in under ten minutes (three rounds of one second)
+  ./run bench --full           every workload, five rounds of three seconds
+  ./run bench --only send      the workloads with this in their name
+  ./run bench --allow-noise    measures on a busy machine too, and says so
+  ./run bench --check          instructions per request (instructions.py)
+"""
+
+import argparse
+import json
+import pathlib
+import shutil
+import sys
+import time
+
+import bars
+import figures
+import instructions
+import machine
+import report
+import seeds
+import servers
+import workloads
+from servers import BARE, MIGCHAT, BenchError
+
+REPEATS_MAX = 3
+EXIT_BROKEN, EXIT_NOISY = 1, 3
+WARM_S = 0.3
+WARM_FULL_S = 1.0
+HASH_MEASURE_S = 4.0  # at cost 12 a core makes five hashes a second
+GROUP_OF_BARE_LOOP = 64
+
+
+class Noisy(Exception):
+    """Others used the machine; the text says who."""
+
+
+class Bench:
+    def __init__(self, tools, options):
+        self.tools = tools
+        self.servers = servers.Servers(tools)
+        self.options = options
+        self.say = tools.say
+        self.work = tools.work
+        self.seconds = options.seconds or (3.0 if options.full else 1.0)
+        self.warm_s = WARM_FULL_S if options.full else WARM_S
+        self.rounds = options.rounds or (5 if options.full else 3)
+        self.results = {}   # workload -> server -> [figures of a round]
+        self.noise = []     # what was measured although others used the machine
+        self.checks = []    # (what was verified, in words)
+        self.seed_number = 0
+
+    # --- databases --------------------------------------------------------------------------------
+
+    def seed(self, name, server):
+        flavour = "migchat" if server in (MIGCHAT, BARE) else "peer"
+        return seeds.seed_path(self.work, name, flavour, self.adopt, self.say)
+
+    def adopt(self, path):
+        """Our server takes over the Rust server's file and is stopped again."""
+        self.servers.start(MIGCHAT, database=path).stop()
+
+    def database(self, workload, server):
+        """Where the server finds its database: its own copy, a fresh one if it will be written."""
+        if server in (servers.RAW, servers.UV, servers.NGINX):
+            return None
+        flavour = "migchat" if server in (MIGCHAT, BARE) else "peer"
+        target = self.work / "databases" / f"{workload.seed}-{flavour}.db"
+        source = self.seed(workload.seed, server)
+        writes = workload.writes or workload.count
+        if writes or not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
+            if writes:
+                target = target.with_name(f"written-{flavour}.db")
+            seeds.copy(source, target)
+        return target
+
+    # --- requests ---------------------------------------------------------------------------------
+
+    def requests(self, workload):
+        """Requests files of each server, and of the load beside it; the answers looked at first."""
+        paths = {}
+        folder = self.work / "requests"
+        folder.mkdir(exist_ok=True)
+        body = self.body(workload) if workload.body_of else None
+        for name in self.servers_of(workload):
+            if name == BARE:
+                continue
+            with self.servers.running(name, database=self.database(workload, name), body=body) as server:
+                client = servers.Client(server.port)
+                if name in (servers.RAW, servers.NGINX) and workload.body_of:
+                    rows = [(servers.request("GET", "/api/messages"), workloads.READ, 200,
+                             body.stat().st_size)]
+                else:
+                    rows = workload.rows(workload, name, client)
+                stem = f"{workload.key}-{name.replace(' ', '-')}"
+                paths[name] = {"measured": servers.write_requests(folder / f"{stem}.requests", rows)}
+                for kind, more in (("beside", workload.background), ("before", workload.warmed_by)):
+                    if more:
+                        paths[name][kind] = servers.write_requests(
+                            folder / f"{stem}.{kind}", more(workload, name, client))
+                client.close()
+        return paths, body
+
+    def body(self, workload):
+        """A file with what our server answers to the account's poll."""
+        path = self.work / "bodies" / f"{workload.body_of}.json"
+        path.parent.mkdir(exist_ok=True)
+        with self.servers.running(MIGCHAT, database=self.database(workload, MIGCHAT)) as server:
+            client = servers.Client(server.port)
+            asked = servers.request("GET", "/api/messages", seeds.token(workload.body_of))
+            path.write_bytes(client.ask(asked)[2])
+            client.close()
+        return path
+
+    def servers_of(self, workload):
+        return [name for name in workload.servers if name not in self.tools.missing]
+
+    # --- measuring --------------------------------------------------------------------------------
+
+    def quiet(self, what, measure):
+        """`measure(pids)` with nobody else on the machine; it adds the processes it started."""
+        for attempt in range(REPEATS_MAX + 1):
+            pids = []
+            before, begun = machine.snapshot(), time.monotonic()
+            result = measure(pids)
+            share, who = machine.foreign_use(before, result.pop("after"), time.monotonic() - begun, pids)
+            result["foreign"] = round(share, 3)
+            if share <= machine.FOREIGN_MAX_SHARE:
+                return result
+            if self.options.allow_noise:
+                self.noise.append(f"{what}: {who}")
+                return result
+            self.say(f"{what}: others took {100 * share:.0f} % of a core ({who}); attempt {attempt + 1}")
+        raise Noisy(f"{what}: others took {100 * share:.0f} % of a core: {who}")
+
+    def measure(self, workload, name, paths, body):
+        if name == BARE:
+            return self.quiet(f"{workload.text}, {name}", lambda pids: self.bare(workload, pids))
+        return self.quiet(f"{workload.text}, {name}",
+                          lambda pids: self.ask(workload, name, paths[name], body, pids))
+
+    def ask(self, workload, name, paths, body, pids):
+        database = self.database(workload, name)
+        cores = (machine.SERVER_CORE, machine.LOAD_CORE) if workload.two_cores else (machine.SERVER_CORE,)
+        counter = self.work / "syncs"
+        preload = None
+        if workload.sends:
+            counter.write_bytes(bytes(8))
+            preload = {"LD_PRELOAD": self.tools.bin / "count_syncs.so", "BENCH_SYNC_COUNT": counter}
+        with self.servers.running(name, database=database, body=body, cores=cores,
+                                  preload=preload) as server:
+            pids.append(server.pid)
+            if "before" in paths:
+                self.load(server, paths["before"], workload.connections, "--seconds", self.warm_s * 2)
+            beside = None
+            if "beside" in paths:
+                beside = self.loading(server, paths["beside"], workload.background_connections,
+                                      "--seconds", self.warm_s + self.seconds)
+            syncs_before = int.from_bytes(counter.read_bytes(), "little") if workload.sends else 0
+            if workload.warmed_by:
+                limit = ["--once"]
+            elif workload.count:
+                limit = ["--count", workload.count]
+            else:
+                limit = ["--warm", self.warm_s, "--seconds", self.seconds]
+            asked = self.load(server, paths["measured"], workload.connections, *limit,
+                              "--pipeline", workload.pipeline, "--pid", server.pid)
+            if beside:
+                servers.loaded(beside)
+            result = self.figures(asked)
+            if workload.sends:
+                syncs = int.from_bytes(counter.read_bytes(), "little") - syncs_before
+                result["sends_per_sync"] = result["acknowledged"] / max(syncs, 1)
+            result["after"] = machine.snapshot()
+        if workload.writes and workload.sends:
+            figures.check_stored(name, database, result["acknowledged"])
+        return result
+
+    def loading(self, server, requests, connections, *limit):
+        """A load generator at work; its own numbers are used by no other."""
+        self.seed_number += 1
+        return servers.load(self.tools, "run", "--port", server.port, "--requests", requests,
+                            "--connections", connections, "--seed", self.seed_number, *limit)
+
+    def load(self, *arguments):
+        return servers.loaded(self.loading(*arguments))
+
+    @staticmethod
+    def figures(asked):
+        classes = [each for each in asked["classes"] if each["requests"]]
+        if not classes:
+            raise BenchError("nothing was answered in the time given")
+        return {
+            "per_s": asked["requests"] / asked["seconds"],
+            "cpu_us": asked["cpu_ns"] / 1e3 / max(asked["requests"], 1),
+            "p50_us": classes[0]["p50_us"], "p99_us": max(each["p99_us"] for each in classes),
+            "max_us": max(each["max_us"] for each in classes),
+            "acknowledged": sum(each["acknowledged"] for each in asked["classes"]),
+        }
+
+    def bare(self, workload, pids):
+        """The same work without a server: the statements of a send, or the hash of a password."""
+        del pids
+        if workload.key == "create":
+            command = ["bare_bcrypt", 12, HASH_MEASURE_S]
+        else:
+            group = min(workload.connections, GROUP_OF_BARE_LOOP)
+            size = workloads.CIPHERTEXT_BYTES if "468" in workload.key else seeds.CONTENT_BYTES
+            command = ["bare_loop", self.database(workload, BARE), group, self.seconds, size,
+                       "without-key" if "keyless" in workload.key else "with-key"]
+        output = servers.run([self.tools.bin / command[0], *command[1:]], command[0],
+                             preexec_fn=machine.pin(machine.SERVER_CORE))
+        done = json.loads(output)
+        result = {"per_s": done["requests"] / done["seconds"],
+                  "cpu_us": done["cpu_ns"] / 1e3 / max(done["requests"], 1)}
+        result.update({key: done[key] for key in ("p50_us", "p99_us") if key in done})
+        result["after"] = machine.snapshot()
+        return result
+
+    # --- the run ----------------------------------------------------------------------------------
+
+    def run(self):
+        chosen = [each for each in workloads.all_workloads()
+                  if (self.options.full or not each.only_full) and self.is_wanted(each.key)]
+        prepared = {each.key: self.requests(each) for each in chosen}
+        self.checks.append("lists and conversations were read in full once and checked for count and order; "
+                           "each answer measured was checked for status and length")
+        for number in range(self.rounds):
+            for workload in chosen:
+                self.say(f"round {number + 1} of {self.rounds}: {workload.text}")
+                for name in self.servers_of(workload):
+                    result = self.measure(workload, name, *prepared[workload.key])
+                    self.results.setdefault(workload.key, {}).setdefault(name, []).append(result)
+        if any(each.sends for each in chosen):
+            self.checks.append("after each run of sends the database held exactly the acknowledged ones")
+        for key, text, measure in figures.all_figures():
+            if self.is_wanted(key) and (self.options.full or not key.endswith("-full")):
+                self.say(text)
+                for name, result in measure(self).items():
+                    self.results.setdefault(key, {})[name] = result
+        return chosen
+
+    def is_wanted(self, key):
+        return not self.options.only or any(each in key for each in self.options.only)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="./run bench", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--full", action="store_true", help="every workload, five rounds of three seconds")
+    parser.add_argument("--only", action="append", metavar="WORD", help="workloads with this in their name")
+    parser.add_argument("--rounds", type=int, metavar="N")
+    parser.add_argument("--seconds", type=float, metavar="S", help="for each measurement")
+    parser.add_argument("--allow-noise", action="store_true", help="measure beside other processes too")
+    parser.add_argument("--list", action="store_true", help="print the workloads")
+    parser.add_argument("--check", action="store_true", help="compare instructions per request")
+    parser.add_argument("--update", action="store_true", help="with --check: keep the figures measured")
+    parser.add_argument("--build", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--binary", required=True, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def say(text):
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def main():
+    options = arguments()
+    if options.list:
+        for each in workloads.all_workloads():
+            print(f"{each.key:24} {each.text}{' (--full)' if each.only_full else ''}")
+        for key, text, _ in figures.all_figures():
+            print(f"{key:24} {text}")
+        return 0
+    tools = servers.Tools(pathlib.Path(options.build), pathlib.Path(options.binary), say)
+    try:
+        if options.check:
+            return instructions.check(tools, options.update)
+        if not machine.cores_are_enough():
+            raise BenchError("it needs two processors, one for the server and one for the load")
+        tools.make()
+        bench = Bench(tools, options)
+        begun = time.monotonic()
+        chosen = bench.run()
+        verdicts = bars.judge(bench.results)
+        text = report.table(bench, chosen, verdicts, time.monotonic() - begun)
+        report.write_json(bench, verdicts, tools.work / "results.json")
+    except Noisy as noisy:
+        say(f"no report: {noisy}. Wait until the machine is quiet, or use --allow-noise.")
+        return EXIT_NOISY
+    except BenchError as broken:
+        say(str(broken))
+        return EXIT_BROKEN
+    finally:
+        shutil.rmtree(tools.work / "databases", ignore_errors=True)
+    print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

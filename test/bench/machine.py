@@ -1,0 +1,122 @@
+"""Cores, processor time, and who else used it while something was measured."""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import platform
+import resource
+
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+KERNEL_THREADS_PARENT = 2
+FOREIGN_MAX_SHARE = 0.05  # of a core
+# The kernel counts what all processors did by looking at each tick; short runs are uncertain.
+UNSEEN_MAX_SHARE = 0.20
+
+SERVER_CORE, LOAD_CORE = 0, 1
+
+
+def cores_are_enough():
+    return {SERVER_CORE, LOAD_CORE} <= os.sched_getaffinity(0)
+
+
+def pin(*cores):
+    """For subprocess.Popen(preexec_fn=...)."""
+    return lambda: os.sched_setaffinity(0, cores)
+
+
+def description():
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        models = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return (f"{os.cpu_count()} × {models[0] if models else platform.machine()}, "
+            f"{pages / 2**30:.0f} GiB, {platform.system()} {platform.release()}")
+
+
+def memory_bytes(pid, field):
+    """VmRSS or VmHWM of a process, and of its children: nginx has workers."""
+    total = 0
+    for each in [pid, *children(pid)]:
+        with open(f"/proc/{each}/status", encoding="ascii", errors="replace") as status:
+            for line in status:
+                if line.startswith(field + ":"):
+                    total += int(line.split()[1]) * 1024
+    return total
+
+
+def children(pid):
+    with contextlib.suppress(OSError):
+        return [int(each) for each in
+                pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+    return []
+
+
+@dataclasses.dataclass
+class Snapshot:
+    processes: dict       # pid -> (seconds used by it and its reaped children, name, parent)
+    busy_s: float         # of all processors, as the kernel counts ticks
+    stolen_s: float
+    own_s: float          # this process and the children it has waited for
+
+
+def snapshot():
+    processes = {}
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        with contextlib.suppress(OSError), \
+                open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as file:
+            head, _, rest = file.read().rpartition(")")
+            columns = rest.split()
+            ticks = sum(int(column) for column in columns[11:15])
+            processes[int(entry)] = (ticks / TICKS_PER_SECOND, head.partition("(")[2],
+                                     int(columns[1]))
+    with open("/proc/stat", encoding="ascii") as file:
+        columns = [int(each) / TICKS_PER_SECOND for each in file.readline().split()[1:]]
+    own_s = sum(usage.ru_utime + usage.ru_stime
+                for usage in (resource.getrusage(resource.RUSAGE_SELF),
+                              resource.getrusage(resource.RUSAGE_CHILDREN)))
+    return Snapshot(processes, sum(columns[:3]), columns[7], own_s)
+
+
+def earlier_use(before, after):
+    """What each process of `after` had used by then: itself, and the children it has buried since."""
+    earlier = {}
+    for pid, (seconds, _, _) in before.processes.items():
+        heir = pid
+        while heir not in after.processes and heir in before.processes:
+            heir = before.processes[heir][2]
+        earlier[heir] = earlier.get(heir, 0.0) + seconds
+    return earlier
+
+
+def foreign_use(before, after, elapsed_s, own_pids):
+    """What others took, as a share of a core, and who: (share, text)."""
+    own = {os.getpid(), *own_pids}
+    for pid in own_pids:
+        own.update(children(pid))
+    earlier = earlier_use(before, after)
+    used, seen_s, own_s = [], 0.0, after.own_s - before.own_s
+    for pid, (seconds, name, parent) in after.processes.items():
+        took = max(seconds - earlier.get(pid, 0.0), 0.0)
+        if pid == os.getpid():
+            continue
+        if pid in own:
+            own_s += took
+        elif KERNEL_THREADS_PARENT in (pid, parent):
+            own_s += took  # writes and flushes on behalf of who is measured
+        elif took > 0:
+            used.append((took, name, pid))
+            seen_s += took
+    stolen_s = after.stolen_s - before.stolen_s
+    if stolen_s > 0:
+        used.append((stolen_s, "the hypervisor", 0))
+        seen_s += stolen_s
+    unseen_s = (after.busy_s - before.busy_s) - own_s - seen_s
+    if unseen_s > UNSEEN_MAX_SHARE * elapsed_s:
+        used.append((unseen_s, "processes that came and went", 0))
+        seen_s += unseen_s
+    used.sort(reverse=True)
+    who = ", ".join(f"{name}{f' ({pid})' if pid else ''} {100 * took / elapsed_s:.0f} %"
+                    for took, name, pid in used[:4])
+    return seen_s / elapsed_s, who

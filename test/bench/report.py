@@ -1,0 +1,101 @@
+"""The table, and the same figures as JSON."""
+
+import json
+import platform
+import statistics
+
+import figures
+import machine
+from servers import MIGCHAT
+
+MB = 1_000_000
+HEAD = ("workload", "server", "figure", "CPU µs each", "p50 / p99 ms", "MigChat against it", "bar")
+
+
+def table(bench, chosen, verdicts, took_s):
+    lines = [f"MigChat on {machine.description()}; {bench.rounds} rounds of {bench.seconds:g} s, "
+             f"{took_s / 60:.0f} minutes; medians, ± half the range of the rounds. "
+             "The server has one core, the load generator the other. \"MigChat against it\" is ours "
+             "divided by the peer's figure of the same round: requests, and CPU time.", ""]
+    if bench.noise:
+        lines += [f"**Noisy: in {len(bench.noise)} measurements other processes took more than "
+                  f"{100 * machine.FOREIGN_MAX_SHARE:.0f} % of a core. Not for publication.**", ""]
+    lines += ["| " + " | ".join(HEAD) + " |", "|---|---|--:|--:|--:|--:|---|"]
+    for workload in chosen:
+        lines += rows_of(bench, workload, verdicts)
+    for key, text, _ in figures.all_figures():
+        lines += figure_rows(bench.results.get(key, {}), key, text, verdicts)
+    judged = [verdict.reached for verdict in verdicts]
+    lines += ["", f"{sum(judged)} of {len(judged)} bars reached. " + "; ".join(bench.checks) + "."]
+    lines += [f"Left out: {name} ({why})." for name, why in bench.tools.missing.items()]
+    return "\n".join(lines)
+
+
+def rows_of(bench, workload, verdicts):
+    measured = bench.results.get(workload.key, {})
+    ours = measured.get(MIGCHAT)
+    for name, rounds in measured.items():
+        against = ""
+        if name != MIGCHAT and ours:
+            ratios = [statistics.median(mine[field] / its[field] for mine, its in zip(ours, rounds)
+                                        if its.get(field))
+                      for field in ("per_s", "cpu_us")]
+            against = f"{ratios[0]:.2f} ×, CPU {ratios[1]:.2f}"
+        yield row(workload.text if name == MIGCHAT else "", name, per_second(rounds),
+                  f"{middle(rounds, 'cpu_us'):,.1f}", latency(rounds), against,
+                  bar_text(workload.key, verdicts) if name == MIGCHAT else "")
+
+
+def figure_rows(measured, key, text, verdicts):
+    for name, found in measured.items():
+        yield row(text if name == MIGCHAT else "", name, figure(found), "", "", "",
+                  bar_text(key, verdicts) if name == MIGCHAT else "")
+
+
+def row(*cells):
+    return "| " + " | ".join(cells) + " |"
+
+
+def middle(rounds, field):
+    return statistics.median(each[field] for each in rounds)
+
+
+def per_second(rounds):
+    values = [each["per_s"] for each in rounds]
+    value = statistics.median(values)
+    spread = 50 * (max(values) - min(values)) / value
+    syncs = f", {middle(rounds, 'sends_per_sync'):.0f} a fsync" if "sends_per_sync" in rounds[0] else ""
+    return f"{value:,.2f}/s ±{spread:.0f} %{syncs}" if value < 100 else f"{value:,.0f}/s ±{spread:.0f} %{syncs}"
+
+
+def latency(rounds):
+    if "p50_us" not in rounds[0]:
+        return ""
+    return f"{middle(rounds, 'p50_us') / 1e3:.2f} / {middle(rounds, 'p99_us') / 1e3:.2f}"
+
+
+def figure(found):
+    if "acknowledged" in found:
+        return f"{found['acknowledged']:,} acknowledged, {found['stored']:,} stored"
+    if "ms" in found:
+        return f"{found['ms']:.1f} ms ({found['least_ms']:.1f}–{found['most_ms']:.1f})"
+    if "user_bytes_each" in found:
+        return (f"{found['user_bytes_each']:,.0f} bytes each (kernel {found['kernel_bytes_each']:,.0f}); "
+                f"{found['start_rss'] / MB:.1f} MB at start, {found['rss'] / MB:.1f} MB with "
+                f"{found['connections']:,}; polls p99 {found['poll_p99_us'] / 1e3:.2f} ms")
+    return (f"{found['idle_rss'] / MB:.1f} MB idle, {found['rss'] / MB:.1f} MB after, "
+            f"{found['peak_rss'] / MB:.1f} MB peak")
+
+
+def bar_text(key, verdicts):
+    return "; ".join(verdict.text() for verdict in verdicts if verdict.bar.workload == key)
+
+
+def write_json(bench, verdicts, path):
+    path.write_text(json.dumps({
+        "machine": machine.description(), "python": platform.python_version(),
+        "rounds": bench.rounds, "seconds": bench.seconds, "noise": bench.noise,
+        "left_out": bench.tools.missing, "results": bench.results,
+        "bars": [{"workload": each.bar.workload, "bar": each.bar.wanted(), "aim": each.bar.aim,
+                  "value": each.value, "reached": each.reached} for each in verdicts],
+    }, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

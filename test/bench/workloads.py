@@ -1,0 +1,192 @@
+"""What is asked, of whom, from which database. The bars are in bars.py."""
+
+import dataclasses
+import json
+import random
+
+import seeds
+import servers
+from servers import BARE, FASTIFY, MIGCHAT, NGINX, RAW, TUNED, UV
+
+READ, WRITE = 0, 1
+OWN_NUMBER = "@" * 16  # load.c puts another number there each time
+SEND_PAIRS = 4_000
+CREATES = 20  # at cost 12 a core makes five a second; a count, since a time would cut one in two
+CIPHERTEXT_BYTES = 468  # the published client's smallest message, encrypted
+LOOKED_AT = 4  # answers of each list workload that are read and checked in full
+
+
+@dataclasses.dataclass
+class Workload:
+    key: str
+    text: str
+    servers: tuple
+    seed: str = "accounts"
+    connections: int = 64
+    pipeline: int = 1
+    writes: bool = False        # gets a fresh copy of the database each time
+    count: int = 0              # this many requests instead of for a time
+    only_full: bool = False
+    warmed_by: object = None    # each request once, after a time of these: nothing is read twice
+    body_of: str = ""           # raw epoll and nginx answer with this account's list
+    rows: object = None         # function(workload, server name, client) -> [(request, ...)]
+    background: object = None   # the same, for a second load generator that is not measured
+    background_connections: int = 8
+    two_cores: bool = False
+    sends: bool = False         # figures come with sends a fsync, and are counted after
+
+
+# --- requests -------------------------------------------------------------------------------------
+
+def health(*_):
+    return [(servers.request("GET", "/health"), READ, 200, 2)]
+
+
+def send(names, bytes_of_content=80, with_key=True, pairs=SEND_PAIRS, from_name=None):
+    chosen = random.Random(f"{bytes_of_content} {from_name}")
+    rows = []
+    for _ in range(pairs):
+        sender, recipient = chosen.sample(names, 2)
+        sender = from_name or sender
+        body = json.dumps({"to_username": recipient, "content": "m" * bytes_of_content}).encode()
+        fields = [f"Idempotency-Key: {OWN_NUMBER}"] if with_key else []
+        rows.append((servers.request("POST", "/api/messages/send", seeds.token(sender), body, fields),
+                     WRITE, 200, -1))
+    return rows
+
+
+def sends(**options):
+    return lambda workload, server, client: send(seeds.names_of(workload.seed), **options)
+
+
+def lists(prefix, wanted, target="/api/messages", accounts=None):
+    """The lists of all accounts of a group, or some, each looked at once to know its length."""
+    def rows(workload, server, client):
+        names = [name for name in seeds.names_of(workload.seed) if name.startswith(prefix)][:accounts]
+        found = []
+        for at, name in enumerate(names):
+            asked = servers.request("GET", target, seeds.token(name))
+            status, _, body = client.ask(asked)
+            if at < LOOKED_AT:
+                check_list(server, asked, status, body, wanted)
+            found.append((asked, READ, 200, len(body)))
+        return found
+    return rows
+
+
+def check_list(server, asked, status, body, wanted):
+    """As many rows as there must be, newest first."""
+    rows = json.loads(body) if status == 200 else None
+    if rows is None or len(rows) != wanted:
+        raise servers.BenchError(f"{server}: {status}, {rows and len(rows)} rows instead of {wanted}: "
+                                 f"{asked[:80]!r}")
+    order = [row["id"] if "id" in row else row["last_message_time"] for row in rows]
+    if order != sorted(order, reverse=True):
+        raise servers.BenchError(f"{server}: not newest first: {asked[:80]!r}")
+
+
+def unchanged(workload, server, client):
+    token = seeds.token("hundred00000")
+    _, fields, _ = client.ask(servers.request("GET", "/api/messages", token))
+    again = servers.request("GET", "/api/messages", token, fields=[f"If-None-Match: {fields['etag']}"])
+    return [(again, READ, 304, 0)]
+
+
+def mixed(workload, server, client):
+    """Four reads of the newest 50 to one send, among the accounts with 100 messages."""
+    names = [name for name in seeds.names_of(workload.seed) if name.startswith("hundred")]
+    chosen = random.Random("mixed")
+    reads = [(servers.request("GET", "/api/messages?limit=50", seeds.token(chosen.choice(names))),
+              READ, 200, -1) for _ in range(4 * SEND_PAIRS)]
+    rows = reads + send(names)
+    chosen.shuffle(rows)
+    return rows
+
+
+def creates(workload, server, client):
+    body = json.dumps({"username": f"new{OWN_NUMBER}", "password": seeds.PASSWORD}).encode()
+    return [(servers.request("POST", "/api/account/create", None, body), WRITE, 200, -1)]
+
+
+def creates_and_logins(workload, server, client):
+    rows = creates(workload, server, client)
+    for name in seeds.names_of(workload.seed)[:8]:
+        body = json.dumps({"username": name, "password": seeds.PASSWORD}).encode()
+        rows += [(servers.request("POST", "/api/account/login", None, body), WRITE, 200, -1)]
+        rows += creates(workload, server, client)
+    return rows
+
+
+# --- the workloads --------------------------------------------------------------------------------
+
+C_PEERS = (MIGCHAT, RAW, UV, NGINX)
+PEERS = (MIGCHAT, FASTIFY, TUNED)
+
+
+def all_workloads():
+    found = [
+        Workload("health-64", "health, 64 connections", (*C_PEERS, FASTIFY), rows=health),
+        Workload("health-256", "health, 256 connections", (*C_PEERS, FASTIFY), connections=256,
+                 rows=health),
+        Workload("health-pipelined", "health, pipelined 16", (*C_PEERS, FASTIFY), pipeline=16,
+                 rows=health),
+        Workload("send-1", "send, 80 bytes, 1 connection", (*PEERS, BARE), connections=1,
+                 writes=True, sends=True, rows=sends()),
+        Workload("send-64", "send, 80 bytes, 64 connections", (*PEERS, BARE), writes=True,
+                 sends=True, rows=sends()),
+        Workload("send-64-468", "send, 468 bytes, 64 connections", (*PEERS, BARE), writes=True,
+                 sends=True, rows=sends(bytes_of_content=CIPHERTEXT_BYTES)),
+        Workload("send-64-keyless", "send, 80 bytes without a key, 64 connections", (*PEERS, BARE),
+                 writes=True, sends=True, only_full=True, rows=sends(with_key=False)),
+        Workload("send-256", "send, 80 bytes, 256 connections", (*PEERS, BARE), connections=256,
+                 writes=True, sends=True, rows=sends()),
+        Workload("list-100-same", "list of 100, unchanged since the last poll",
+                 (*PEERS, RAW, NGINX), seed="lists", body_of="hundred00000",
+                 rows=lists("hundred", 100, accounts=1)),
+        Workload("list-100", "list of 100, first read", PEERS, seed="lists",
+                 rows=lists("hundred", 100), warmed_by=lists("couple", 200)),
+        Workload("list-1000", "list of 1,000, first read", PEERS, seed="lists",
+                 rows=lists("thousand", 1_000), warmed_by=lists("couple", 200)),
+        Workload("list-10000", "list of 10,000, first read", PEERS, seed="lists", connections=16,
+                 rows=lists("tenthousand", 10_000), warmed_by=lists("couple", 200)),
+        Workload("if-none-match", "unchanged list, If-None-Match", (MIGCHAT,), seed="lists",
+                 rows=unchanged),
+        Workload("conversations-200", "conversations (50) at 200 messages, first read", PEERS,
+                 seed="lists", rows=lists("couple", 50, "/api/conversations"),
+                 warmed_by=lists("hundred", 50, "/api/conversations")),
+        Workload("conversations-10000", "conversations (50) at 10,000 messages, first read", PEERS,
+                 seed="lists", connections=16, rows=lists("tenthousand", 50, "/api/conversations"),
+                 warmed_by=lists("hundred", 50, "/api/conversations")),
+    ]
+    for power in range(3, 7):
+        text = f"{10 ** power:,}"
+        middle = power in (4, 5)
+        found += [
+            Workload(f"page-1e{power}", f"page of 50 at a history of {text}", (MIGCHAT,),
+                     seed="history", connections=8, only_full=middle,
+                     rows=lists(f"history{power}x", 50, "/api/messages?limit=50", accounts=1)),
+            Workload(f"conversations-1e{power}", f"conversations (50) at a history of {text}",
+                     (MIGCHAT,), seed="history", connections=8, only_full=middle,
+                     rows=lists(f"history{power}x", 50, "/api/conversations", accounts=1)),
+            Workload(f"send-1e{power}", f"send at a history of {text}", (MIGCHAT,), seed="history",
+                     count=5_000, only_full=middle, rows=send_from(f"history{power}x")),
+        ]
+    found += [
+        Workload("create", "create", (MIGCHAT, BARE), connections=4, count=CREATES, rows=creates),
+        Workload("health-beside-hashing", "health, 4 connections, beside sign-ups and log-ins", (MIGCHAT,),
+                 connections=4, writes=True, rows=health, background=creates_and_logins),
+        Workload("send-two-cores", "send, 64 connections, two cores", (MIGCHAT,), writes=True,
+                 two_cores=True, rows=sends()),
+        Workload("send-beside-hashing", "send, 64 connections, two cores, beside sign-ups and log-ins", (MIGCHAT,),
+                 writes=True, two_cores=True, rows=sends(), background=creates_and_logins),
+        Workload("mixed", "80 % page of 50, 20 % send, 64 connections", PEERS, seed="lists",
+                 writes=True, rows=mixed),
+    ]
+    return found
+
+
+def send_from(name):
+    def rows(workload, server, client):
+        peers = [each for each in seeds.names_of(workload.seed) if each.startswith(name + "p")]
+        return send(peers, from_name=name)
+    return rows
