@@ -14,6 +14,7 @@
 #define REQUEST_ID_MADE_LEN 16u
 #define HEX_DIGIT_BITS 4u
 
+static enum error query_judge(struct exchange *exchange);
 static bool request_id_is_valid(struct str id);
 static void request_id_make(char *out);
 static uint64_t request_number_next(void);
@@ -94,6 +95,18 @@ enum lane exchange_lane(const struct exchange *exchange)
     return route->steps[exchange->step].lane;
 }
 
+/* For routes that look at no parameter, too: a query is right or wrong whoever reads it. */
+static enum error query_judge(struct exchange *exchange)
+{
+    bool is_found;
+    struct str value;
+
+    if (exchange->request.query.len == 0) {
+        return OK;
+    }
+    return request_parameter(&exchange->request, STR(""), &exchange->arena, &is_found, &value);
+}
+
 enum error exchange_begin_again(struct exchange *exchange)
 {
     if (exchange->begun_again == EXCHANGE_BEGUN_AGAIN_MAX) {
@@ -114,7 +127,10 @@ void exchange_run_step(struct exchange *exchange, struct services *services)
     }
     REQUIRE(!exchange->is_done && exchange->step <= last_step(route));
     unsigned begun_again = exchange->begun_again;
-    enum error error = route->steps[exchange->step].run(exchange, services);
+    enum error error = exchange->step == 0 ? query_judge(exchange) : OK;
+    if (error == OK) {
+        error = route->steps[exchange->step].run(exchange, services);
+    }
     if (error != OK) {
         response_error(exchange, error);
         exchange->is_done = true;

@@ -35,3 +35,12 @@ def test_other_methods_are_405(api, path, method):
 def test_every_answer_has_a_date(api):
     for path in ROUTES + ("/nothing-here",):
         assert api.get(path).field("date", "").endswith("GMT")
+
+
+def test_a_query_is_judged_also_where_nobody_reads_it(api, alice):
+    for query, code in (("a=%zz", "query_malformed"), ("a=%00", "query_malformed"),
+                        ("a=%ff", "query_malformed"), ("a=1&a=2", "parameter_doubled")):
+        api.get(f"/health?{query}").expect(400, code)
+        alice.get(f"/api/account?{query}").expect(400, code)
+        api.get(f"/api/account?{query}").expect(401, "token_missing")
+    api.get("/health?a=%20&b=+").expect(200)
