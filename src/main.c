@@ -28,6 +28,8 @@
 
 #define TEXT_MAX_BYTES ((size_t)64 * 1024)
 #define SIGNAL_EXIT_BASE 128
+/* After the drain's own limit: what is left then is not waited for. */
+#define STOP_EXTRA_MS 600
 
 /* From listening to stopped. */
 struct serving {
@@ -35,6 +37,7 @@ struct serving {
     struct crew *crew;
     uv_signal_t terminate;
     uv_signal_t interrupt;
+    uv_timer_t stop_limit; /* from the first signal */
     struct server *server; /* NULL until it listens */
     struct opening opening;
     bool is_asked_to_stop;
@@ -60,6 +63,7 @@ static bool work_recall(struct services *services, struct exchange *exchange);
 static void work_keep(struct services *services, const struct exchange *exchange);
 static void signals_start(struct serving *serving, uv_loop_t *loop);
 static void on_signal(uv_signal_t *handle, int signal_number);
+static void on_stop_limit(uv_timer_t *limit);
 static void signals_end(struct serving *serving);
 
 int main(int argc, char **argv)
@@ -298,6 +302,8 @@ static void signals_start(struct serving *serving, uv_loop_t *loop)
         REQUIRE(uv_signal_start(handles[i], on_signal, numbers[i]) == 0);
         uv_unref((uv_handle_t *)handles[i]);
     }
+    REQUIRE(uv_timer_init(loop, &serving->stop_limit) == 0);
+    uv_unref((uv_handle_t *)&serving->stop_limit);
 }
 
 static void on_signal(uv_signal_t *handle, int signal_number)
@@ -311,14 +317,27 @@ static void on_signal(uv_signal_t *handle, int signal_number)
         _exit(SIGNAL_EXIT_BASE + signal_number);
     }
     serving->is_asked_to_stop = true;
+    uv_timer_start(&serving->stop_limit, on_stop_limit,
+                   config_number(serving->config, OPTION_DRAIN_TIMEOUT_MS) + STOP_EXTRA_MS, 0);
     if (serving->server != NULL) {
         server_drain(serving->server);
         opening_stop(&serving->opening);
     }
 }
 
+/* A hash that takes seconds can be neither interrupted nor waited for. What was answered is
+ * durable, and nothing that was not begun was answered. */
+static void on_stop_limit(uv_timer_t *limit)
+{
+    (void)limit;
+    log_event(LOG_WARN, "stopping_cut", LOG_TEXT("means", "work in progress was given up"),
+              LOG_END);
+    _exit(EXIT_OK);
+}
+
 static void signals_end(struct serving *serving)
 {
+    uv_close((uv_handle_t *)&serving->stop_limit, NULL);
     uv_close((uv_handle_t *)&serving->terminate, NULL);
     uv_close((uv_handle_t *)&serving->interrupt, NULL);
 }

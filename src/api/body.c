@@ -5,7 +5,7 @@
 
 static enum error media_check(const struct request *request);
 static bool codings_are_identity(const struct request *request);
-static bool charset_is_utf8(struct str parameter);
+static bool names_other_charset(struct str parameter);
 
 enum error body_read(struct exchange *exchange, struct json_member *members, size_t count)
 {
@@ -67,19 +67,24 @@ bool media_type_is_json(struct str value)
     while (rest.ptr != NULL) {
         struct str parameter = str_trim(str_cut(&rest, ';'));
 
-        if (parameter.len > 0 && !charset_is_utf8(parameter)) {
+        if (names_other_charset(parameter)) {
             return false;
         }
     }
     return true;
 }
 
-static bool charset_is_utf8(struct str parameter)
+/* JSON has no parameters and is UTF-8 (RFC 8259 sections 8.1 and 11): others say nothing, but one
+ * that names another charset says that the body is none. */
+static bool names_other_charset(struct str parameter)
 {
     struct str value = parameter;
-    struct str name = str_cut(&value, '=');
+    struct str name = str_trim(str_cut(&value, '='));
 
-    return value.ptr != NULL && str_equal_ascii_case(name, STR("charset")) &&
-           (str_equal_ascii_case(value, STR("utf-8")) ||
-            str_equal_ascii_case(value, STR("\"utf-8\"")));
+    if (!str_equal_ascii_case(name, STR("charset"))) {
+        return false;
+    }
+    return value.ptr == NULL || !(str_equal_ascii_case(value, STR("utf-8")) ||
+                                  str_equal_ascii_case(value, STR("\"utf-8\"")) ||
+                                  str_equal_ascii_case(value, STR("utf8")));
 }

@@ -193,10 +193,17 @@ static bool conn_advance(struct conn *conn)
             conn_parse_input(conn);
             return true;
         }
-        if (conn->has_ended) {
-            conn_close(conn);
+        if (!conn->has_ended) {
+            return false;
         }
-        return false;
+        if (conn->state == CONN_IDLE) {
+            conn_close(conn);
+            return false;
+        }
+        /* Half a request and no more to come: whoever still reads is told. */
+        conn_refuse(conn,
+                    conn->state == CONN_HEAD ? ERROR_REQUEST_MALFORMED : ERROR_FRAMING_MALFORMED);
+        return true;
     case CONN_READY:
         conn_go_on(conn);
         return true;

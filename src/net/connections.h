@@ -24,7 +24,7 @@
 #include "net/server.h"
 
 /* One read takes at most this much, and a connection keeps at most this much unparsed. */
-#define SLAB_BYTES (64u * 1024u)
+#define SLAB_BYTES (16u * 1024u)
 
 /* The longest silence after the last answer before the connection is closed. */
 #define LINGER_SILENCE_MS 2000u

@@ -223,6 +223,8 @@ static bool accept_next(struct server *server)
     int socket;
 
     if (server->connections.count >= server->settings.connections_max) {
+        log_event(LOG_WARN, "accept_paused", LOG_TEXT("reason", "connections_max"),
+                  LOG_INT("connections", server->connections.count), LOG_END);
         accept_stop(server);
         return false;
     }

@@ -166,3 +166,20 @@ def test_a_reader_that_stopped_does_not_hold_it_up(start):
             raise AssertionError("the cut list looks whole")
         except (Closed, Silent):
             pass
+
+
+def test_a_hash_that_takes_seconds_does_not_keep_it_from_stopping(start):
+    """At cost 16 a log-in takes about four seconds; several wait. All is over within four."""
+    server = start(MIGCHAT_PASSWORD_COST=16)
+    connections = []
+    for _ in range(4):
+        connection = Connection(server.port)
+        body = b'{"username":"nobody","password":"x"}'
+        connection.send(request_bytes("POST", "/api/account/login",
+                                      [("Content-Type", "application/json")], body))
+        connections.append(connection)
+    server.api.get("/health").expect(200)
+    took_s = server.stop()
+    for connection in connections:
+        connection.close()
+    assert took_s <= 4 * SLOWNESS

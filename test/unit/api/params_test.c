@@ -80,6 +80,9 @@ static void only_json_in_utf8_is_json(void **state)
                                         "application/json; charset=utf-8",
                                         "application/json;charset=UTF-8",
                                         "application/json ; Charset=\"utf-8\"",
+                                        "application/json; charset=utf8",
+                                        "application/json; odata=minimal",
+                                        "application/json; boundary=x",
                                         "application/json;"};
     static const char *const refused[] = {"",
                                           "application/jsonx",
@@ -92,7 +95,6 @@ static void only_json_in_utf8_is_json(void **state)
                                           "application/json; charset=utf-8; charset=latin1",
                                           "application/json; charset",
                                           "application/json; charset=",
-                                          "application/json; boundary=x",
                                           "multipart/form-data; boundary=x",
                                           "application /json"};
 

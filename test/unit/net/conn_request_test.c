@@ -290,6 +290,8 @@ static void a_client_that_sent_its_end_still_gets_its_answers(void **state)
     client_expect(&client, 200, "held");
     client_expect(&client, 200, "read");
     client_expect(&client, 200, "loop");
+    /* The half that follows can never become a request: it is told so. */
+    client_expect(&client, 400, NULL);
     client_expect_end(&client);
     client_close(&client);
     net_server_stop(&net);
