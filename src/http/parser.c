@@ -53,7 +53,7 @@ static enum error blank_line_take(struct http_parser *parser, char byte);
 static enum error line_finish(struct http_parser *parser);
 static enum parser_step fields_feed(struct http_parser *parser, struct str bytes, size_t *out_taken,
                                     enum error *out_error);
-static struct str tabs_as_spaces(struct str bytes, char out[REQUEST_HEAD_MAX_BYTES]);
+static llhttp_errno_t fields_execute(struct feeding *feeding, struct str bytes, size_t *out_taken);
 static enum parser_step head_finish(struct http_parser *parser);
 static enum parser_step body_feed(struct http_parser *parser, struct str bytes, size_t *out_taken,
                                   enum error *out_error);
@@ -221,16 +221,12 @@ static enum parser_step fields_feed(struct http_parser *parser, struct str bytes
                                     enum error *out_error)
 {
     struct request *request = parser->request;
-    char spaced[REQUEST_HEAD_MAX_BYTES];
     size_t left_bytes = REQUEST_HEAD_MAX_BYTES - parser->head_bytes;
     size_t taken = 0;
 
     struct str within = {bytes.ptr, bytes.len < left_bytes ? bytes.len : left_bytes};
-    if (memchr(within.ptr, '\t', within.len) != NULL) {
-        within = tabs_as_spaces(within, spaced);
-    }
     struct feeding feeding = {parser, within.ptr, OK};
-    llhttp_errno_t result = bytes_execute(&feeding, within, &taken);
+    llhttp_errno_t result = fields_execute(&feeding, within, &taken);
     if (result != HPE_OK && result != HPE_PAUSED) {
         return parser_fail(parser, feeding_error(&feeding, result), out_error);
     }
@@ -248,13 +244,19 @@ static enum parser_step fields_feed(struct http_parser *parser, struct str bytes
 
 /* llhttp 9.2.1 refuses a tab behind a length or a coding, where RFC 9110 section 5.5 has white
  * space excluded. It is given spaces, which are as wrong as tabs wherever these are wrong; the head
- * keeps what came. */
-static struct str tabs_as_spaces(struct str bytes, char out[REQUEST_HEAD_MAX_BYTES])
+ * keeps what came. The copy is declared only where it is needed: it is cleared at that point. */
+static llhttp_errno_t fields_execute(struct feeding *feeding, struct str bytes, size_t *out_taken)
 {
-    for (size_t i = 0; i < bytes.len; i++) {
-        out[i] = bytes.ptr[i] == '\t' ? ' ' : bytes.ptr[i];
+    if (memchr(bytes.ptr, '\t', bytes.len) == NULL) {
+        return bytes_execute(feeding, bytes, out_taken);
     }
-    return (struct str){out, bytes.len};
+    char spaced[REQUEST_HEAD_MAX_BYTES];
+
+    for (size_t i = 0; i < bytes.len; i++) {
+        spaced[i] = bytes.ptr[i] == '\t' ? ' ' : bytes.ptr[i];
+    }
+    feeding->bytes = spaced;
+    return bytes_execute(feeding, (struct str){spaced, bytes.len}, out_taken);
 }
 
 /* The white space around values could not be cut before their last byte was there. Only now the

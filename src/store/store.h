@@ -4,7 +4,7 @@
  * of the tests, later PostgreSQL. test/contract holds one suite for all of them.
  *
  * Uses:    base.
- * Used by: domain (all calls), api/dispatch (batches), main (opening).
+ * Used by: domain, api (batches; lists, which the domain would only forward), main (opening).
  * Thread:  a `struct store` belongs to one thread at a time; `struct store_home` is opened and
  *          closed by one at a time and shared read-only in between.
  * Memory:  strings given are borrowed for the call; strings returned live in the arena given, or,
