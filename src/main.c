@@ -57,7 +57,8 @@ static int serve_on(uv_loop_t *loop, const struct config *config, struct crew *c
 static bool serve_until_stopped(uv_loop_t *loop, const struct server_settings *settings,
                                 const struct config *config, struct crew *crew);
 static void on_opened(struct opening *opening, enum error error);
-static enum work_verdict work_run(struct services *services, struct list *batch);
+static enum work_verdict work_run(struct services *services, struct list *batch,
+                                  struct batch_source *source);
 static enum work_verdict work_rest(struct services *services);
 static bool work_recall(struct services *services, struct exchange *exchange);
 static void work_keep(struct services *services, const struct exchange *exchange);
@@ -261,9 +262,14 @@ static void on_opened(struct opening *opening, enum error error)
     server_drain(serving->server);
 }
 
-static enum work_verdict work_run(struct services *services, struct list *batch)
+static enum work_verdict work_run(struct services *services, struct list *batch,
+                                  struct batch_source *source)
 {
-    return dispatch_batch(services, batch) == ERROR_OUTCOME_UNKNOWN ? WORK_FATAL : WORK_DONE;
+    if (dispatch_batch(services, batch, source) == ERROR_OUTCOME_UNKNOWN) {
+        return WORK_FATAL;
+    }
+    return services->lane == LANE_WRITE && store_rest_is_due(services->store) ? WORK_MORE
+                                                                              : WORK_DONE;
 }
 
 static enum work_verdict work_rest(struct services *services)

@@ -1,6 +1,6 @@
 /* digest.h - SHA-256 (FIPS 180-4), by libmd. The only file that includes it.
  *
- * Uses: libmd. Used by: domain. Thread: any.
+ * Uses: libmd. Used by: domain, store. Thread: any.
  */
 #ifndef MIGCHAT_BASE_DIGEST_H
 #define MIGCHAT_BASE_DIGEST_H

@@ -21,9 +21,10 @@ struct side {
 };
 
 static bool sent_key_is_allowed(struct str key);
-static void digest_of_draft(const struct message_draft *draft, struct sha256 *out_digest);
+static bool draft_is_the_same(const struct message_draft *draft,
+                              const struct fingerprint *fingerprint, const struct sent_key *row);
 static enum error replay_find(struct store *store, const struct message_draft *draft,
-                              const struct sha256 *digest, bool *out_found,
+                              const struct fingerprint *fingerprint, bool *out_found,
                               struct message_sent *out_sent);
 static enum error append_message(struct store *store, const struct side *side,
                                  const struct message_draft *draft, int64_t message_id);
@@ -39,7 +40,7 @@ static enum error message_find(struct store *store, int64_t account_id, int64_t 
 enum error message_send(struct store *store, const struct message_draft *draft, struct arena *arena,
                         struct message_sent *out_sent)
 {
-    struct sha256 digest;
+    struct sent_key row = {.created_at_ms = draft->now_ms};
     struct message_sent sent = {.created_at_ms = draft->now_ms};
     bool has_key = draft->key.ptr != NULL;
     bool is_replay = false;
@@ -52,8 +53,8 @@ enum error message_send(struct store *store, const struct message_draft *draft, 
         if (!sent_key_is_allowed(draft->key)) {
             return ERROR_KEY_NOT_ALLOWED;
         }
-        digest_of_draft(draft, &digest);
-        error = replay_find(store, draft, &digest, &is_replay, out_sent);
+        fingerprint_of_pair(draft->to_username, draft->content, &row.fingerprint);
+        error = replay_find(store, draft, &row.fingerprint, &is_replay, out_sent);
     }
     if (error != OK || is_replay) {
         return error;
@@ -83,8 +84,7 @@ enum error message_send(struct store *store, const struct message_draft *draft, 
         }
     }
     if (error == OK && has_key) {
-        struct sent_key row = {digest, sent.message_id, draft->now_ms};
-
+        row.message_id = sent.message_id;
         error = store_sent_key_add(store, draft->sender_id, draft->key, &row);
     }
     if (error == OK) {
@@ -106,15 +106,8 @@ static bool sent_key_is_allowed(struct str key)
     return true;
 }
 
-static void digest_of_draft(const struct message_draft *draft, struct sha256 *out_digest)
-{
-    struct str parts[] = {draft->to_username, draft->content};
-
-    sha256_of_parts(parts, sizeof(parts) / sizeof(parts[0]), out_digest);
-}
-
 static enum error replay_find(struct store *store, const struct message_draft *draft,
-                              const struct sha256 *digest, bool *out_found,
+                              const struct fingerprint *fingerprint, bool *out_found,
                               struct message_sent *out_sent)
 {
     struct sent_key row;
@@ -125,7 +118,7 @@ static enum error replay_find(struct store *store, const struct message_draft *d
         return error;
     }
     if (is_found) {
-        if (memcmp(row.digest.bytes, digest->bytes, SHA256_LEN) != 0) {
+        if (!draft_is_the_same(draft, fingerprint, &row)) {
             return ERROR_KEY_REUSED;
         }
         *out_sent = (struct message_sent){
@@ -136,6 +129,19 @@ static enum error replay_find(struct store *store, const struct message_draft *d
     }
     *out_found = is_found;
     return OK;
+}
+
+static bool draft_is_the_same(const struct message_draft *draft,
+                              const struct fingerprint *fingerprint, const struct sent_key *row)
+{
+    const struct str parts[] = {draft->to_username, draft->content};
+    struct sha256 digest;
+
+    if (!row->has_digest) {
+        return memcmp(row->fingerprint.bytes, fingerprint->bytes, FINGERPRINT_LEN) == 0;
+    }
+    sha256_of_parts(parts, sizeof(parts) / sizeof(parts[0]), &digest);
+    return memcmp(row->digest.bytes, digest.bytes, SHA256_LEN) == 0;
 }
 
 static enum error append_message(struct store *store, const struct side *side,

@@ -53,6 +53,7 @@ void exchange_clear(struct exchange *exchange)
     exchange->route = NULL;
     exchange->route_parameter = (struct str){NULL, 0};
     exchange->step = 0;
+    exchange->begun_step = 0;
     exchange->begun_again = 0;
     exchange->page = 0;
     exchange->is_done = false;
@@ -64,6 +65,7 @@ void exchange_clear(struct exchange *exchange)
     exchange->work = NULL;
     exchange->may_be_kept = false;
     exchange->change = 0;
+    exchange->unit = UNIT_WAITS;
 }
 
 void exchange_name(struct exchange *exchange)
@@ -127,6 +129,7 @@ void exchange_run_step(struct exchange *exchange, struct services *services)
     }
     REQUIRE(!exchange->is_done && exchange->step <= last_step(route));
     unsigned begun_again = exchange->begun_again;
+    exchange->begun_step = exchange->step;
     enum error error = exchange->step == 0 ? query_judge(exchange) : OK;
     if (error == OK) {
         error = route->steps[exchange->step].run(exchange, services);
@@ -142,6 +145,14 @@ void exchange_run_step(struct exchange *exchange, struct services *services)
     }
     exchange->is_done = exchange->step == last_step(route);
     exchange->step++;
+}
+
+void exchange_take_back(struct exchange *exchange)
+{
+    REQUIRE(exchange->page == 0);
+    response_clear(&exchange->response);
+    exchange->step = exchange->begun_step;
+    exchange->is_done = false;
 }
 
 static bool request_id_is_valid(struct str id)

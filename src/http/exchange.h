@@ -23,6 +23,9 @@
 struct conn;     /* net/conn.h: only the loop follows it */
 struct api_work; /* api/work.h: what one route's steps hand on to each other; in the arena */
 
+/* What the running of a batch notes of each exchange. */
+enum unit_state { UNIT_WAITS, UNIT_HAS_READ, UNIT_HAS_WRITTEN };
+
 struct exchange {
     struct list node;   /* in a lane's queue while lent */
     struct conn *owner; /* whose it is; the lanes never look */
@@ -32,6 +35,7 @@ struct exchange {
     const struct route *route;  /* NULL until admitted */
     struct str route_parameter; /* the decoded path segment in braces */
     unsigned step;              /* of route->steps, the next to run */
+    unsigned begun_step;        /* the one that ran last */
     unsigned begun_again;       /* how often exchange_begin_again sent it back to the first step */
     unsigned page;              /* of a streamed body: 0 for the first, counted by the connection */
     bool is_done;               /* the last step ran or one failed: the response is to be written */
@@ -47,6 +51,7 @@ struct exchange {
     bool may_be_kept; /* the answer is right until something after commit `change` changes what
                          the account is shown (api/kept_answers.h) */
     uint64_t change;
+    enum unit_state unit; /* of the batch it is in */
 };
 
 /* Never NULL. */
@@ -69,5 +74,8 @@ MUST_CHECK enum error exchange_begin_again(struct exchange *exchange);
  * response it makes). For a page of a streamed body empties the response's body and runs the last
  * step again; an error there makes the response `failed`, since its head is out already. */
 void exchange_run_step(struct exchange *exchange, struct services *services);
+/* The step that ran last was undone: empties the response, and it is the next to run again. Not for
+ * pages. */
+void exchange_take_back(struct exchange *exchange);
 
 #endif

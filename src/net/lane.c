@@ -19,6 +19,7 @@
 #include "net/lane.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -41,6 +42,8 @@
 struct lane_queue; /* one lane's queue and threads */
 
 struct lane_thread {
+    struct batch_source source;
+    unsigned batch_count; /* exchanges of the batch that is run */
     struct lanes *lanes;
     struct lane_queue *queue;
     struct services *services;
@@ -98,7 +101,9 @@ static void on_prepare(uv_prepare_t *prepare);
 static void queue_hand_over(struct lane_queue *queue);
 static void lane_thread(void *argument);
 static bool thread_take(struct lane_thread *thread, enum rest *rest, struct list *out_batch);
-static void thread_run(struct lane_thread *thread, struct list *batch);
+static unsigned batch_fill(struct lane_thread *thread, struct list *batch);
+static bool batch_more(struct batch_source *source, struct list *batch);
+static bool thread_run(struct lane_thread *thread, struct list *batch);
 static enum rest thread_rest(struct lane_thread *thread, enum rest rest);
 static void thread_fail(struct lane_thread *thread);
 static void set_busy(const struct lane_thread *thread, bool is_busy);
@@ -187,6 +192,7 @@ static enum error queue_start(struct lanes *lanes, struct lane_queue *queue)
     for (unsigned i = 0; i < count && failed == 0; i++) {
         struct lane_thread *thread = &queue->threads[i];
 
+        thread->source.more = batch_more;
         thread->lanes = lanes;
         thread->queue = queue;
         thread->services = queue->plan.services[i];
@@ -282,8 +288,12 @@ static void lane_thread(void *argument)
         if (list_is_empty(&batch)) {
             rest = thread_rest(thread, rest);
         } else {
-            thread_run(thread, &batch);
+            bool rests_first = thread_run(thread, &batch) && rests;
+
             rest = rests ? REST_AFTER_BATCH : REST_OVER;
+            if (rests_first) {
+                rest = thread_rest(thread, rest);
+            }
         }
         set_busy(thread, false);
     }
@@ -293,8 +303,7 @@ static void lane_thread(void *argument)
 static bool thread_take(struct lane_thread *thread, enum rest *rest, struct list *out_batch)
 {
     struct lane_queue *queue = thread->queue;
-    struct list *node;
-    unsigned taken = 0;
+    unsigned taken;
     bool wakes;
     bool goes_on;
 
@@ -308,11 +317,8 @@ static bool thread_take(struct lane_thread *thread, enum rest *rest, struct list
         }
         queue->waiting_count--;
     }
-    while (taken < queue->plan.batch_max && (node = list_take_first(&queue->queued)) != NULL) {
-        list_append(out_batch, node);
-        queue->queued_count--;
-        taken++;
-    }
+    thread->batch_count = 0;
+    taken = batch_fill(thread, out_batch);
     wakes = queue->queued_count > 0 && queue->waiting_count > 0;
     goes_on = taken > 0 || !queue->is_stopping;
     uv_mutex_unlock(&queue->lock);
@@ -322,14 +328,45 @@ static bool thread_take(struct lane_thread *thread, enum rest *rest, struct list
     return goes_on;
 }
 
-static void thread_run(struct lane_thread *thread, struct list *batch)
+/* Under the lock. */
+static unsigned batch_fill(struct lane_thread *thread, struct list *batch)
+{
+    struct lane_queue *queue = thread->queue;
+    struct list *node;
+    unsigned taken = 0;
+
+    while (thread->batch_count < queue->plan.batch_max &&
+           (node = list_take_first(&queue->queued)) != NULL) {
+        list_append(batch, node);
+        queue->queued_count--;
+        thread->batch_count++;
+        taken++;
+    }
+    return taken;
+}
+
+static bool batch_more(struct batch_source *source, struct list *batch)
+{
+    struct lane_thread *thread = container_of(source, struct lane_thread, source);
+    unsigned taken;
+
+    /* On one processor the loop may have something to hand over and no chance to. */
+    sched_yield();
+    uv_mutex_lock(&thread->queue->lock);
+    taken = batch_fill(thread, batch);
+    uv_mutex_unlock(&thread->queue->lock);
+    return taken > 0;
+}
+
+/* Whether the lane must rest before its next batch. */
+static bool thread_run(struct lane_thread *thread, struct list *batch)
 {
     struct lanes *lanes = thread->lanes;
     struct lane_queue *queue = thread->queue;
     enum work_verdict verdict = WORK_DONE;
 
     if (!atomic_load(&lanes->is_refusing)) {
-        verdict = lanes->work->run(thread->services, batch);
+        verdict = lanes->work->run(thread->services, batch, &thread->source);
     }
     if (verdict == WORK_FATAL) {
         /* Before the exchanges are let go: none of what waits may touch the store. */
@@ -343,6 +380,7 @@ static void thread_run(struct lane_thread *thread, struct list *batch)
     } else {
         uv_async_send(&lanes->returned);
     }
+    return verdict == WORK_MORE;
 }
 
 static enum rest thread_rest(struct lane_thread *thread, enum rest rest)

@@ -20,20 +20,22 @@
 #include "base/attributes.h"
 #include "base/error.h"
 #include "base/list.h"
+#include "http/batch_source.h"
 #include "http/exchange.h"
 #include "http/readiness.h"
 
 enum work_verdict {
     WORK_DONE,
-    WORK_MORE, /* rest: there is more to do, call again when no request waits */
+    WORK_MORE, /* run: rest before the next batch; rest: call again when no request waits */
     WORK_FATAL /* the store cannot be trusted any more: answer, then exit non-zero */
 };
 
 /* What main hands in: how a lane's thread does its work. */
 struct work {
     /* Runs every exchange of the batch (list of exchange.node), in order, each to the end of its
-     * step; none is taken out. */
-    enum work_verdict (*run)(struct services *services, struct list *batch);
+     * step; none is taken out. It may ask `source` for more to run in the same go. */
+    enum work_verdict (*run)(struct services *services, struct list *batch,
+                             struct batch_source *source);
     /* Write lane only, after every batch and once when idle for a second: chores and
      * checkpoints, in short slices. */
     enum work_verdict (*rest)(struct services *services);

@@ -25,6 +25,7 @@
 #include "base/changes.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/fingerprint.h"
 #include "base/str.h"
 
 struct store;      /* one connection */
@@ -72,14 +73,22 @@ MUST_CHECK enum error store_batch_commit(struct store *store);
 void store_batch_rollback(struct store *store);
 /* After a failed call: the whole transaction is gone, all units of the batch so far included. */
 bool store_batch_is_lost(const struct store *store);
-void store_unit_begin(struct store *store);
+/* BARE: nothing is put aside to undo the unit with, which is much cheaper. When it fails after it
+ * has written, the batch can only be rolled back. */
+enum unit_form { UNIT_BARE, UNIT_SAVED };
+void store_unit_begin(struct store *store, enum unit_form form);
+/* Whether the unit has written anything so far. */
+bool store_unit_has_written(const struct store *store);
 /* Keeps the unit's writes in the batch. */
 MUST_CHECK enum error store_unit_keep(struct store *store);
-/* Takes the unit's writes back; an error means the batch is lost. */
+/* Takes the unit's writes back; an error means the batch is lost. REQUIREs that a bare unit has not
+ * written. */
 MUST_CHECK enum error store_unit_undo(struct store *store);
 
 /* Outside a batch: checkpoints when it is due. `*out_more`: there is more to do soon. */
 MUST_CHECK enum error store_rest(struct store *store, bool *out_more);
+/* Whether that should come before the next batch, also when requests wait for it. */
+bool store_rest_is_due(const struct store *store);
 /* Whether the disk has less free space than the floor. */
 bool store_disk_is_low(const struct store *store);
 
@@ -265,13 +274,16 @@ MUST_CHECK enum error store_contact_list(struct store *store, int64_t account_id
 /* ---- exactly-once sends -------------------------------------------------------------------- */
 
 struct sent_key {
-    struct sha256 digest; /* of to_username and content as they were sent */
+    struct fingerprint fingerprint; /* of to_username and content as they were sent */
+    bool has_digest;                /* an older row, which has `digest` instead */
+    struct sha256 digest;           /* of the same */
     int64_t message_id;
     int64_t created_at_ms;
 };
 
 MUST_CHECK enum error store_sent_key_find(struct store *store, int64_t account_id, struct str key,
                                           bool *out_found, struct sent_key *out_sent);
+/* With the fingerprint, whatever else it has. */
 MUST_CHECK enum error store_sent_key_add(struct store *store, int64_t account_id, struct str key,
                                          const struct sent_key *sent);
 

@@ -122,6 +122,14 @@ static inline void fixture_commit_and_reopen(struct fixture *fixture)
     assert_ok(store_batch_begin(fixture->store));
 }
 
+static inline struct fingerprint fingerprint_of(const char *text)
+{
+    struct fingerprint fingerprint;
+
+    fingerprint_of_pair(str_from(text), str_from(text), &fingerprint);
+    return fingerprint;
+}
+
 static inline struct sha256 digest_of(const char *text)
 {
     struct sha256 digest;

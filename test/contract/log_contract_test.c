@@ -97,7 +97,7 @@ static void message_ids_rise_and_are_never_given_again(void **state)
             assert_true(id > last);
             last = id;
         }
-        store_unit_begin(f->store);
+        store_unit_begin(f->store, UNIT_SAVED);
         assert_ok(store_message_id_take(f->store, &id));
         assert_ok(store_unit_undo(f->store));
         fixture_commit_and_reopen(f);
@@ -289,12 +289,12 @@ static void a_unit_undone_takes_back_its_own_writes_only(void **state)
     int64_t id = 0;
 
     assert_ok(store_batch_begin(f->store));
-    store_unit_begin(f->store);
+    store_unit_begin(f->store, UNIT_SAVED);
     assert_ok(store_account_add(f->store, STR("kept"), STR("h"), 1, &id));
     (void)append(f, 1, ENTRY_MESSAGE_SENT, 2, 0);
     assert_ok(store_unit_keep(f->store));
 
-    store_unit_begin(f->store);
+    store_unit_begin(f->store, UNIT_SAVED);
     (void)append(f, 1, ENTRY_MESSAGE_SENT, 2, 1);
     assert_ok(store_account_set_name(f->store, id, STR("changed")));
     assert_ok(store_names_count(f->store));
@@ -309,7 +309,7 @@ static void a_unit_undone_takes_back_its_own_writes_only(void **state)
     assert_ok(store_account_name_find(f->store, id, &f->arena, &found, &name));
     assert_str(name, "kept");
 
-    store_unit_begin(f->store);
+    store_unit_begin(f->store, UNIT_SAVED);
     assert_ok(store_account_set_name(f->store, id, STR("changed, not counted")));
     assert_ok(store_account_name_find(f->store, id, &f->arena, &found, &name));
     assert_str(name, "changed, not counted");
@@ -317,7 +317,7 @@ static void a_unit_undone_takes_back_its_own_writes_only(void **state)
     assert_ok(store_account_name_find(f->store, id, &f->arena, &found, &name));
     assert_str(name, "kept");
 
-    store_unit_begin(f->store);
+    store_unit_begin(f->store, UNIT_SAVED);
     assert_int_equal(append(f, 1, ENTRY_MESSAGE_SENT, 2, 1), 2);
     assert_ok(store_unit_keep(f->store));
     fixture_commit_and_reopen(f);
@@ -332,10 +332,10 @@ static void units_that_only_read_leave_no_trace(void **state)
     struct fixture *f = *state;
 
     assert_ok(store_batch_begin(f->store));
-    store_unit_begin(f->store);
+    store_unit_begin(f->store, UNIT_SAVED);
     assert_int_equal(head_of(f, 1), 0);
     assert_ok(store_unit_undo(f->store));
-    store_unit_begin(f->store);
+    store_unit_begin(f->store, UNIT_SAVED);
     assert_int_equal(head_of(f, 1), 0);
     assert_ok(store_unit_keep(f->store));
     assert_ok(store_batch_commit(f->store));
@@ -351,7 +351,7 @@ static void a_batch_rolled_back_never_was(void **state)
     int64_t again = 0;
 
     assert_ok(store_batch_begin(f->store));
-    store_unit_begin(f->store);
+    store_unit_begin(f->store, UNIT_SAVED);
     assert_ok(store_account_add(f->store, STR("ann"), STR("h"), 1, &id));
     assert_ok(store_account_name_find(f->store, id, &f->arena, &found, &name));
     assert_ok(store_names_count(f->store));
@@ -378,11 +378,11 @@ static void a_batch_rolled_back_never_was(void **state)
 static void a_failed_call_leaves_the_batch_usable(void **state)
 {
     struct fixture *f = *state;
-    struct sent_key sent = {digest_of("x"), 1, 1};
+    struct sent_key sent = {fingerprint_of("x"), .message_id = 1, .created_at_ms = 1};
 
     assert_ok(store_batch_begin(f->store));
     assert_ok(store_sent_key_add(f->store, 1, STR("k"), &sent));
-    store_unit_begin(f->store);
+    store_unit_begin(f->store, UNIT_SAVED);
     (void)append(f, 1, ENTRY_MESSAGE_SENT, 2, 0);
     assert_int_equal(store_sent_key_add(f->store, 1, STR("k"), &sent), ERROR_STORE_FAILED);
     assert_false(store_batch_is_lost(f->store));

@@ -293,7 +293,7 @@ static void conversations_come_latest_first_and_contacts_in_order(void **state)
 static void a_sent_key_is_kept_for_its_sender(void **state)
 {
     struct fixture *f = *state;
-    struct sent_key sent = {digest_of("to and text"), 77, 1234};
+    struct sent_key sent = {fingerprint_of("to and text"), .message_id = 77, .created_at_ms = 1234};
     struct sent_key read = {0};
     bool found = false;
 
@@ -304,7 +304,8 @@ static void a_sent_key_is_kept_for_its_sender(void **state)
     assert_true(found);
     assert_int_equal(read.message_id, 77);
     assert_int_equal(read.created_at_ms, 1234);
-    assert_memory_equal(read.digest.bytes, sent.digest.bytes, SHA256_LEN);
+    assert_false(read.has_digest);
+    assert_memory_equal(read.fingerprint.bytes, sent.fingerprint.bytes, FINGERPRINT_LEN);
     assert_ok(store_sent_key_find(f->store, 3, STR("K-1"), &found, &read));
     assert_false(found);
     assert_ok(store_sent_key_find(f->store, 4, STR("k-1"), &found, &read));

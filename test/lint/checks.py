@@ -85,6 +85,7 @@ LIBRARIES = {
     r"crypt\.h": "domain/password.c",
     r"sqlite3\.h": "store/sqlite/",
     r"sha2\.h|sha\.h|sha1\.h|sha256\.h|md5\.h": "base/digest.c",
+    r"xxhash\.h": "base/fingerprint.c",
     r"wslay/.*": "net/websocket",
     r"openssl/.*|event.*\.h|ev\.h": "(nobody)",
 }

@@ -21,6 +21,7 @@ SAMPLES = {
          ("src/http/router.c", "# include <uv.h>\n"),
          ("src/base/arena.c", include('"http/request.h"')),
          ("src/base/arena.c", include("<sha2.h>")),
+         ("src/base/digest.c", include("<xxhash.h>")),
          ("src/domain/message.c", include('"api/json.h"')),
          ("src/domain/message.c", include('"store/sqlite/connection.h"')),
          ("src/domain/message.c", include("<crypt.h>")),

@@ -256,7 +256,7 @@ static void fail_call(struct domain_fixture *fixture, fixture_step step, size_t 
     struct str before = fixture_dump(fixture);
 
     assert_int_equal(store_batch_begin(store), OK);
-    store_unit_begin(store);
+    store_unit_begin(store, UNIT_SAVED);
     store_fake_fail_at(store, n, ERROR_STORE_FAILED, loses_batch);
     enum error error = step(fixture);
     *out_has_failed = store_fake_has_failed(store);

@@ -64,7 +64,7 @@ void reference_send(int64_t from_id, int64_t to_id, struct str text)
         .content_json = buf_str(&escaped),
         .now_ms = FIRST_SENT_AT_MS + (int64_t)reference.sent_count * SENT_EVERY_MS,
     };
-    store_unit_begin(reference.store);
+    store_unit_begin(reference.store, UNIT_SAVED);
     REQUIRE(message_send(reference.store, &draft, &arena, &message) == OK);
     REQUIRE(store_unit_keep(reference.store) == OK);
     REQUIRE(reference.sent_count < SENT_MAX);

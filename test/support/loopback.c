@@ -77,7 +77,7 @@ static void parse(struct http_parser *parser, struct str *rest, enum parser_step
 
 enum error loopback_run(struct loopback *loopback, enum lane lane, struct list *batch)
 {
-    return dispatch_batch(&loopback->services[lane], batch);
+    return dispatch_batch(&loopback->services[lane], batch, NULL);
 }
 
 static void lend(struct loopback *loopback, struct exchange *exchange)

@@ -56,7 +56,8 @@ static const struct route routes[] = {
 static struct net_server *serving;
 static struct services threads[LANE_COUNT][2];
 
-static enum work_verdict batch_run(struct services *services, struct list *batch);
+static enum work_verdict batch_run(struct services *services, struct list *batch,
+                                   struct batch_source *source);
 static void *server_thread(void *argument);
 static void on_stop(uv_async_t *stop);
 static void on_open_lanes(uv_async_t *open_lanes);
@@ -191,8 +192,10 @@ void net_server_open_gate(struct net_server *net)
 
 /* --- the lanes' work ------------------------------------------------------------------------- */
 
-static enum work_verdict batch_run(struct services *services, struct list *batch)
+static enum work_verdict batch_run(struct services *services, struct list *batch,
+                                   struct batch_source *source)
 {
+    (void)source;
     enum work_verdict verdict = WORK_DONE;
 
     atomic_fetch_add(&serving->batches, 1);

@@ -101,12 +101,23 @@ void store_fake_fail_at(struct store *store, size_t n, enum error error, bool lo
     store->calls_until_failure = n;
     store->failure = error;
     store->failure_loses_batch = loses_batch;
-    store->has_failed = false;
+    store->calls_until_next_failure = 0;
+    store->failures = 0;
+}
+
+void store_fake_fail_again_at(struct store *store, size_t n)
+{
+    store->calls_until_next_failure = n;
+}
+
+unsigned store_fake_failures(const struct store *store)
+{
+    return store->failures;
 }
 
 bool store_fake_has_failed(const struct store *store)
 {
-    return store->has_failed;
+    return store->failures > 0;
 }
 
 void store_fake_set_disk_low(struct store *store, bool is_low)
@@ -129,6 +140,8 @@ enum error fake_enter_write(struct store *store)
 {
     REQUIRE(store->access == STORE_READ_WRITE);
     REQUIRE(store->in_batch);
+    /* Like a statement that was begun: whether it fails or not. */
+    store->unit_has_written = store->in_unit;
     return fake_enter(store);
 }
 
@@ -137,7 +150,9 @@ static enum error fail_if_chosen(struct store *store)
     if (store->calls_until_failure == 0 || --store->calls_until_failure > 0) {
         return OK;
     }
-    store->has_failed = true;
+    store->failures++;
+    store->calls_until_failure = store->calls_until_next_failure;
+    store->calls_until_next_failure = 0;
     if (store->failure_loses_batch && store->in_batch) {
         batch_lose(store);
     }
@@ -228,11 +243,18 @@ bool store_batch_is_lost(const struct store *store)
     return store->batch_is_lost;
 }
 
-void store_unit_begin(struct store *store)
+void store_unit_begin(struct store *store, enum unit_form form)
 {
     REQUIRE(store->in_batch && !store->in_unit && !store->batch_is_lost);
     fake_rows_copy(&store->before_unit, &store->home->rows);
     store->in_unit = true;
+    store->unit_form = form;
+    store->unit_has_written = false;
+}
+
+bool store_unit_has_written(const struct store *store)
+{
+    return store->in_unit && store->unit_has_written;
 }
 
 enum error store_unit_keep(struct store *store)
@@ -243,7 +265,8 @@ enum error store_unit_keep(struct store *store)
         return ERROR_STORE_FAILED;
     }
     REQUIRE(store->in_unit);
-    error = fail_if_chosen(store);
+    /* There is nothing to do for a bare unit. */
+    error = store->unit_form == UNIT_BARE ? OK : fail_if_chosen(store);
     if (error == OK) {
         unit_end(store);
     }
@@ -258,7 +281,8 @@ enum error store_unit_undo(struct store *store)
         return ERROR_STORE_FAILED;
     }
     REQUIRE(store->in_unit);
-    error = fail_if_chosen(store);
+    REQUIRE(store->unit_form == UNIT_SAVED || !store->unit_has_written);
+    error = store->unit_form == UNIT_BARE ? OK : fail_if_chosen(store);
     if (error != OK) {
         batch_lose(store);
         return error;
@@ -287,6 +311,12 @@ enum error store_rest(struct store *store, bool *out_more)
         *out_more = false;
     }
     return error;
+}
+
+bool store_rest_is_due(const struct store *store)
+{
+    (void)store;
+    return false;
 }
 
 bool store_disk_is_low(const struct store *store)

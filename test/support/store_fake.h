@@ -25,6 +25,9 @@ void store_fake_free(struct store *store);
 /* Lets the `n`-th call from now (1: the next one) of those that return an error do nothing and
  * return this one. `loses_batch`: the whole batch is gone with it. n 0: no call fails. */
 void store_fake_fail_at(struct store *store, size_t n, enum error error, bool loses_batch);
+/* After store_fake_fail_at: the `n`-th call after the one that fails fails as well. */
+void store_fake_fail_again_at(struct store *store, size_t n);
+unsigned store_fake_failures(const struct store *store);
 /* Whether the call that was to fail has come. */
 bool store_fake_has_failed(const struct store *store);
 /* What store_disk_is_low says from now on. */

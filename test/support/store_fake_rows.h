@@ -106,6 +106,8 @@ struct store {
     bool in_snapshot;
     bool in_batch;
     bool in_unit;
+    enum unit_form unit_form;
+    bool unit_has_written;
     bool batch_is_lost;
     struct fake_rows before_batch; /* while in a batch that is not lost */
     struct fake_rows before_unit;  /* while in a unit */
@@ -113,9 +115,10 @@ struct store {
     struct message_walk walk; /* before_seq moves down with each step */
     char *walk_text;          /* of the last step; on the heap, so that a late look is found out */
     size_t calls_until_failure;
+    size_t calls_until_next_failure; /* from the first on; 0: none */
     enum error failure;
     bool failure_loses_batch;
-    bool has_failed;
+    unsigned failures;
 };
 
 /* Every call comes through one of these: the second where it writes. They return the error that a

@@ -7,8 +7,9 @@
  * then lost: every call fails with the same error until commit or rollback ends it.
  *
  * Checkpoints happen here only, on the writer: at rest when the WAL has grown by
- * CHECKPOINT_AT_FRAMES; after a commit that leaves it above WAL_MAX_FRAMES, waiting for readers
- * then, so that it starts over whatever they do. Their snapshots are short.
+ * CHECKPOINT_AT_FRAMES; between two batches when it has grown by CHECKPOINT_DUE_FRAMES; after a
+ * commit that leaves it above WAL_MAX_FRAMES, waiting for readers then, so that it starts over
+ * whatever they do. Their snapshots are short.
  */
 #include "store/sqlite/batch.h"
 
@@ -21,6 +22,9 @@
 
 /* 4 MiB in pages of 4 KiB: a few milliseconds of copying. */
 #define CHECKPOINT_AT_FRAMES 1000
+/* 12 MiB: from here on also while requests wait. Pages written again and again are copied once, so
+ * less often is less work; beyond it a copy holds the writer for longer than it saves. */
+#define CHECKPOINT_DUE_FRAMES 3000
 /* 64 MiB. */
 #define WAL_MAX_FRAMES 16000
 /* How much more is written before another forced checkpoint, when a reader was in the way. */
@@ -31,6 +35,7 @@
 static enum error transaction_run(struct store *store, const char *sql, enum failure_moment moment);
 static void changed_tell(const struct store *store);
 static void batch_over(struct store *store);
+static void unit_over(struct store *store);
 static enum error checkpoint(struct store *store, int mode);
 static void checkpoint_if_overdue(struct store *store);
 
@@ -159,6 +164,7 @@ void store_batch_rollback(struct store *store)
     }
     counters_forget(store);
     name_cache_clear(store);
+    known_forget(store->known);
     store->knows_no_chore = false;
     batch_over(store);
 }
@@ -167,8 +173,7 @@ static void batch_over(struct store *store)
 {
     store->phase = STORE_IDLE;
     store->lost_error = OK;
-    store->unit_is_open = false;
-    store->savepoint_is_open = false;
+    unit_over(store);
     store->names_is_known = false;
     store->changed_count = 0;
     store->names_have_changed = false;
@@ -196,12 +201,18 @@ static enum error transaction_run(struct store *store, const char *sql, enum fai
 
 /* ---- units -----------------------------------------------------------------------------------*/
 
-void store_unit_begin(struct store *store)
+void store_unit_begin(struct store *store, enum unit_form form)
 {
     REQUIRE(store->phase == STORE_IN_BATCH);
     REQUIRE(!store->unit_is_open);
     store->unit_is_open = true;
-    store->savepoint_is_open = false;
+    store->unit_form = form;
+    store->unit_has_written = false;
+}
+
+bool store_unit_has_written(const struct store *store)
+{
+    return store->unit_is_open && store->unit_has_written;
 }
 
 enum error store_unit_keep(struct store *store)
@@ -209,11 +220,10 @@ enum error store_unit_keep(struct store *store)
     enum error error = store->lost_error;
 
     REQUIRE(store->unit_is_open);
-    if (error == OK && store->savepoint_is_open) {
+    if (error == OK && store->unit_has_written && store->unit_form == UNIT_SAVED) {
         error = transaction_run(store, "RELEASE unit", FAILURE_ANYWHERE);
     }
-    store->unit_is_open = false;
-    store->savepoint_is_open = false;
+    unit_over(store);
     return error;
 }
 
@@ -222,7 +232,8 @@ enum error store_unit_undo(struct store *store)
     enum error error = store->lost_error;
 
     REQUIRE(store->unit_is_open);
-    if (error == OK && store->savepoint_is_open) {
+    if (error == OK && store->unit_has_written) {
+        REQUIRE(store->unit_form == UNIT_SAVED);
         store_walk_end(store);
         error = transaction_run(store, "ROLLBACK TO unit", FAILURE_ANYWHERE);
         if (error == OK) {
@@ -234,10 +245,16 @@ enum error store_unit_undo(struct store *store)
         }
         store->names_is_known = false;
         name_cache_clear(store);
+        known_forget(store->known);
     }
-    store->unit_is_open = false;
-    store->savepoint_is_open = false;
+    unit_over(store);
     return error;
+}
+
+static void unit_over(struct store *store)
+{
+    store->unit_is_open = false;
+    store->unit_has_written = false;
 }
 
 /* ---- rest ------------------------------------------------------------------------------------*/
@@ -258,6 +275,11 @@ enum error store_rest(struct store *store, bool *out_more)
     }
     *out_more = false;
     return OK;
+}
+
+bool store_rest_is_due(const struct store *store)
+{
+    return store->wal_frames - store->wal_frames_copied >= CHECKPOINT_DUE_FRAMES;
 }
 
 static void checkpoint_if_overdue(struct store *store)

@@ -110,6 +110,7 @@ enum error store_remains_delete(struct store *store, int64_t account_id,
     enum error error = log_slice_delete(store, account_id, limits, &removed, &more);
 
     changed_note(store, account_id);
+    known_forget(store->known);
     for (size_t i = 0; error == OK && !more && i < sizeof remains / sizeof remains[0]; i++) {
         struct query query = query_write(store, remains[i]);
         size_t left = limits->max_rows - removed;

@@ -13,6 +13,7 @@
 #include "base/require.h"
 #include "store/sqlite/meta.h"
 #include "store/sqlite/migrate.h"
+#include "store/sqlite/wal_buffer.h"
 
 /* How long a statement waits for a lock: only recovery and a checkpoint that waits for readers. */
 #define LOCK_WAIT_MS 250
@@ -45,6 +46,9 @@ static const struct limit limits[] = {
     {SQLITE_LIMIT_WORKER_THREADS, 0},
 };
 
+/* Of the layer all connections are opened with; NULL, the default one, until configured. */
+static const char *wal_buffer_name;
+
 static void configure_library(void);
 static enum error connection_harden(sqlite3 *database);
 static int on_progress(void *stops);
@@ -66,12 +70,13 @@ static void configure_library(void)
     /* Refused when somebody has used SQLite before us; it works then, only slower. */
     (void)sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    wal_buffer_name = wal_buffer_register();
 }
 
 enum error connection_open(const char *path, int flags, sqlite3 **out_database)
 {
     sqlite3 *database = NULL;
-    int code = sqlite3_open_v2(path, &database, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    int code = sqlite3_open_v2(path, &database, flags | SQLITE_OPEN_NOMUTEX, wal_buffer_name);
     enum error error;
 
     if (code != SQLITE_OK) {
@@ -182,6 +187,7 @@ enum error store_open(struct store_home *home, enum store_access access, struct 
     store->home = home;
     store->access = access;
     store->name_cache.generation = 1;
+    store->known = access == STORE_READ_WRITE ? known_new() : NULL;
     error = connection_open(home->path, flags, &store->database);
     if (error == OK) {
         error = store_set_up(store);
@@ -259,6 +265,7 @@ void store_close(struct store *store)
         }
         REQUIRE(sqlite3_close(store->database) == SQLITE_OK);
     }
+    known_free(store->known);
     free(store->changed_ids);
     free(store);
 }

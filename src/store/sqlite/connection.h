@@ -23,6 +23,7 @@
 #include "base/str.h"
 #include "store/sqlite/failure.h"
 #include "store/sqlite/home.h"
+#include "store/sqlite/known.h"
 #include "store/store.h"
 
 /* ---- the pieces of a store -------------------------------------------------------------------*/
@@ -98,8 +99,9 @@ struct store {
     enum error lost_error; /* of the open batch; OK while its transaction lives */
     bool is_broken;        /* an fsync failed: nothing goes on after that */
     bool unit_is_open;
-    bool savepoint_is_open; /* the unit has written */
-    int64_t *changed_ids;   /* accounts written in this batch, each once in a row */
+    enum unit_form unit_form;
+    bool unit_has_written; /* a saved one's savepoint is open */
+    int64_t *changed_ids;  /* accounts written in this batch, each once in a row */
     size_t changed_count;
     size_t changed_capacity;
     bool names_have_changed; /* in this batch */
@@ -116,6 +118,7 @@ struct store {
     struct walk_state walk;
     struct statement_slot statements[STATEMENT_SLOTS];
     struct name_cache name_cache;
+    struct known *known; /* the writer's; else NULL */
 };
 
 /* ---- connections -----------------------------------------------------------------------------*/

@@ -3,10 +3,10 @@
 
 static const char CONVERSATION_FIND[] = "SELECT last_seq, received, read FROM conversation"
                                         " WHERE account_id = ?1 AND other_id = ?2";
+/* On a table that is one index REPLACE is a plain overwrite: half the cost of an upsert. */
 static const char CONVERSATION_SET[] =
-    "INSERT INTO conversation(account_id, other_id, last_seq, received, read)"
-    " VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(account_id, other_id) DO UPDATE"
-    " SET last_seq = ?3, received = ?4, read = ?5";
+    "INSERT OR REPLACE INTO conversation(account_id, other_id, last_seq, received, read)"
+    " VALUES(?1, ?2, ?3, ?4, ?5)";
 static const char CONVERSATION_LIST[] = "SELECT other_id, last_seq, received, read"
                                         " FROM conversation WHERE account_id = ?1"
                                         " ORDER BY last_seq DESC";
@@ -16,11 +16,16 @@ static const char CONTACT_LIST[] = "SELECT other_id FROM conversation WHERE acco
 enum error store_conversation_find(struct store *store, int64_t account_id, int64_t other_id,
                                    bool *out_found, struct conversation *out_conversation)
 {
-    struct query query = query_read(store, CONVERSATION_FIND);
     struct conversation conversation = {.other_id = other_id};
+    struct query query;
     bool found;
     enum error error;
 
+    if (known_conversation_find(store->known, account_id, other_id, out_conversation)) {
+        *out_found = true;
+        return OK;
+    }
+    query = query_read(store, CONVERSATION_FIND);
     query_bind_int(&query, account_id);
     query_bind_int(&query, other_id);
     found = query_step(&query);
@@ -44,13 +49,18 @@ enum error store_conversation_set(struct store *store, int64_t account_id,
                                   const struct conversation *conversation)
 {
     struct query query = query_write(store, CONVERSATION_SET);
+    enum error error;
 
     query_bind_int(&query, account_id);
     query_bind_int(&query, conversation->other_id);
     query_bind_int(&query, conversation->last_seq);
     query_bind_int(&query, conversation->received);
     query_bind_int(&query, conversation->read);
-    return query_run(&query);
+    error = query_run(&query);
+    if (error == OK) {
+        known_conversation_set(store->known, account_id, conversation);
+    }
+    return error;
 }
 
 enum error store_conversation_list(struct store *store, int64_t account_id, struct arena *arena,

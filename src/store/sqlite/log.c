@@ -16,11 +16,6 @@ static const char ENTRY_ADD[] =
 static const char ENTRY_FIND[] =
     "SELECT " ENTRY_COLUMNS " FROM log WHERE account_id = ?1 AND seq = ?2";
 
-struct log_head {
-    int64_t seq;
-    int64_t last_message_seq; /* at or before the head */
-};
-
 static enum error head_find(struct store *store, int64_t account_id, struct log_head *out_head);
 
 enum error store_entry_append(struct store *store, int64_t account_id, const struct entry *entry,
@@ -28,7 +23,8 @@ enum error store_entry_append(struct store *store, int64_t account_id, const str
 {
     struct log_head head = {0, 0};
     struct entry numbered = *entry;
-    enum error error = head_find(store, account_id, &head);
+    enum error error =
+        known_head_find(store->known, account_id, &head) ? OK : head_find(store, account_id, &head);
 
     if (error != OK) {
         return error;
@@ -40,6 +36,11 @@ enum error store_entry_append(struct store *store, int64_t account_id, const str
         return error;
     }
     changed_note(store, account_id);
+    head.seq = numbered.seq;
+    if (entry_kind_is_message(entry->kind)) {
+        head.last_message_seq = numbered.seq;
+    }
+    known_head_set(store->known, account_id, &head);
     *out_seq = numbered.seq;
     return OK;
 }

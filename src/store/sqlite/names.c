@@ -15,10 +15,21 @@ static enum error name_rows_read(struct query *query, struct arena *arena,
 enum error store_name_list(struct store *store, struct str folded, struct arena *arena,
                            struct name_row **out_rows, size_t *out_count)
 {
-    struct query query = query_read(store, NAME_LIST);
+    struct name_row *known_row = ARENA_NEW(arena, struct name_row);
+    struct query query;
 
+    if (known_name_find(store->known, folded, arena, known_row)) {
+        *out_rows = known_row;
+        *out_count = 1;
+        return OK;
+    }
+    query = query_read(store, NAME_LIST);
     query_bind_text(&query, folded);
-    return name_rows_read(&query, arena, out_rows, out_count);
+    enum error error = name_rows_read(&query, arena, out_rows, out_count);
+    if (error == OK && *out_count == 1) {
+        known_name_set(store->known, *out_rows);
+    }
+    return error;
 }
 
 enum error store_name_list_of(struct store *store, int64_t account_id, struct arena *arena,
@@ -61,6 +72,7 @@ enum error store_name_set(struct store *store, const struct name_row *row)
 {
     struct query query = query_write(store, NAME_SET);
 
+    known_forget_names(store->known);
     query_bind_text(&query, row->folded);
     query_bind_text(&query, row->name);
     query_bind_int(&query, row->account_id);
@@ -75,6 +87,7 @@ enum error store_name_delete(struct store *store, struct str name)
     struct buf folded;
     enum error error;
 
+    known_forget_names(store->known);
     buf_init(&folded, name.len);
     for (size_t i = 0; i < name.len; i++) {
         buf_append_char(&folded, ascii_lower(name.ptr[i]));

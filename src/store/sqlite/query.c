@@ -22,12 +22,13 @@ struct query query_read(struct store *store, const char *sql)
 struct query query_write(struct store *store, const char *sql)
 {
     REQUIRE(store->phase == STORE_IN_BATCH);
-    if (store->lost_error == OK && store->unit_is_open && !store->savepoint_is_open) {
-        enum error error = savepoint_open(store);
+    if (store->lost_error == OK && store->unit_is_open && !store->unit_has_written) {
+        enum error error = store->unit_form == UNIT_SAVED ? savepoint_open(store) : OK;
 
         if (error != OK) {
             return (struct query){.store = store, .sql = sql, .error = error};
         }
+        store->unit_has_written = true;
     }
     return query_begin(store, sql);
 }
@@ -35,10 +36,8 @@ struct query query_write(struct store *store, const char *sql)
 static enum error savepoint_open(struct store *store)
 {
     struct query query = query_begin(store, "SAVEPOINT unit");
-    enum error error = query_run(&query);
 
-    store->savepoint_is_open = error == OK;
-    return error;
+    return query_run(&query);
 }
 
 static struct query query_begin(struct store *store, const char *sql)

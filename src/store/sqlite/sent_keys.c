@@ -1,4 +1,5 @@
-/* sent_keys.c - which message an exactly-once key made. */
+/* sent_keys.c - which message an exactly-once key made. The column `digest` has a SHA-256 in the
+ * rows of older versions, and a fingerprint since. */
 #include <string.h>
 
 #include "store/sqlite/connection.h"
@@ -22,7 +23,10 @@ enum error store_sent_key_find(struct store *store, int64_t account_id, struct s
     if (found) {
         struct str digest = query_text(&query, 0);
 
-        if (digest.len == SHA256_LEN) {
+        if (digest.len == FINGERPRINT_LEN) {
+            memcpy(sent.fingerprint.bytes, digest.ptr, FINGERPRINT_LEN);
+        } else if (digest.len == SHA256_LEN) {
+            sent.has_digest = true;
             memcpy(sent.digest.bytes, digest.ptr, SHA256_LEN);
         }
         sent.message_id = query_int(&query, 1);
@@ -46,7 +50,7 @@ enum error store_sent_key_add(struct store *store, int64_t account_id, struct st
 
     query_bind_int(&query, account_id);
     query_bind_text(&query, key);
-    query_bind_bytes(&query, sent->digest.bytes, sizeof sent->digest.bytes);
+    query_bind_bytes(&query, sent->fingerprint.bytes, sizeof sent->fingerprint.bytes);
     query_bind_int(&query, sent->message_id);
     query_bind_int(&query, sent->created_at_ms);
     return query_run(&query);

@@ -44,11 +44,16 @@ enum error store_session_add(struct store *store, int64_t account_id,
 enum error store_session_find(struct store *store, const struct sha256 *token_digest,
                               bool *out_found, struct session *out_session)
 {
-    struct query query = query_read(store, SESSION_FIND);
     struct session session = {0};
+    struct query query;
     bool found;
     enum error error;
 
+    if (known_session_find(store->known, token_digest, out_session)) {
+        *out_found = true;
+        return OK;
+    }
+    query = query_read(store, SESSION_FIND);
     query_bind_bytes(&query, token_digest->bytes, sizeof token_digest->bytes);
     found = query_step(&query);
     if (found) {
@@ -63,6 +68,7 @@ enum error store_session_find(struct store *store, const struct sha256 *token_di
     }
     *out_found = found;
     if (found) {
+        known_session_set(store->known, token_digest, &session);
         *out_session = session;
     }
     return OK;
@@ -110,6 +116,7 @@ enum error store_session_delete(struct store *store, int64_t account_id, int64_t
         return error;
     }
     changed_note(store, account_id);
+    known_forget_session(store->known, session_id);
     *out_found = sqlite3_changes(store->database) > 0;
     return OK;
 }
@@ -119,6 +126,7 @@ enum error store_session_set_used(struct store *store, int64_t account_id, int64
 {
     struct query query = query_write(store, SESSION_SET_USED);
 
+    known_forget_session(store->known, session_id);
     query_bind_int(&query, account_id);
     query_bind_int(&query, session_id);
     query_bind_int(&query, last_used_at_ms);

@@ -159,7 +159,7 @@ static void change_between(struct loopback *changed, unsigned page)
     assert_int_equal(store_batch_begin(reference.store), OK);
     reference_send(BEN_ID, ANNA_ID, STR("later"));
     if (page == 2) {
-        store_unit_begin(reference.store);
+        store_unit_begin(reference.store, UNIT_SAVED);
         assert_int_equal(
             account_rename(reference.store, BEN_ID, STR("benjamin the longer"), 5, &arena), OK);
         assert_int_equal(store_unit_keep(reference.store), OK);

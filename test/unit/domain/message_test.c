@@ -218,6 +218,25 @@ static void a_key_is_bound_to_its_body_as_sent(void **state)
     domain_fixture_release(&f);
 }
 
+/* Older versions kept a SHA-256 of the body; their keys go on being right. */
+static void a_key_of_an_older_version_is_bound_to_its_body(void **state)
+{
+    const struct str body[] = {STR("bob"), STR("hi")};
+    struct sent_key older = {.has_digest = true, .message_id = 99, .created_at_ms = 7};
+    struct domain_fixture f;
+    struct message_sent sent;
+
+    (void)state;
+    init_with_two(&f);
+    sha256_of_parts(body, 2, &older.digest);
+    assert_int_equal(store_sent_key_add(f.store, 1, STR("k"), &older), OK);
+    assert_int_equal(send_with_key(&f, "bob", "ho", "k", &sent), ERROR_KEY_REUSED);
+    assert_int_equal(send_with_key(&f, "bob", "hi", "k", &sent), OK);
+    assert_true(sent.is_replay);
+    assert_int_equal(sent.message_id, 99);
+    domain_fixture_release(&f);
+}
+
 static void a_key_belongs_to_its_sender(void **state)
 {
     struct domain_fixture f;
@@ -445,6 +464,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_sent_leaves_nothing),
         cmocka_unit_test(a_repeated_key_answers_the_first_message),
         cmocka_unit_test(a_key_is_bound_to_its_body_as_sent),
+        cmocka_unit_test(a_key_of_an_older_version_is_bound_to_its_body),
         cmocka_unit_test(a_key_belongs_to_its_sender),
         cmocka_unit_test(a_key_is_looked_up_before_the_recipient),
         cmocka_unit_test(keys_are_1_to_64_visible_ascii_characters),

@@ -51,6 +51,10 @@ static atomic_bool fails;
 static atomic_int nice_seen;
 static atomic_bool takes_signals;
 static atomic_bool is_named; /* "lane-hash-0" */
+static atomic_bool gathers;  /* batches wait for GATHERED and ask for more */
+static atomic_bool wants_rest;
+static atomic_uint batch_lens[COUNT];
+static atomic_uint rests_before[COUNT]; /* batches */
 
 static enum error note_run(struct exchange *exchange, struct services *services)
 {
@@ -68,13 +72,28 @@ static enum error note_run(struct exchange *exchange, struct services *services)
     return OK;
 }
 
-static enum work_verdict batch_run(struct services *services, struct list *batch)
+static enum work_verdict batch_run(struct services *services, struct list *batch,
+                                   struct batch_source *source)
 {
-    atomic_fetch_add(&batch_count, 1);
+    unsigned number = atomic_fetch_add(&batch_count, 1);
+    unsigned len = 0;
+
     for (struct list *node = batch->next; node != batch; node = node->next) {
         exchange_run_step(container_of(node, struct exchange, node), services);
+        len++;
+        while (node->next == batch && atomic_load(&gathers) && len < plans[LANE_WRITE].batch_max &&
+               !source->more(source, batch)) {
+        }
     }
-    return atomic_load(&fails) ? WORK_FATAL : WORK_DONE;
+    assert_false(len == plans[LANE_WRITE].batch_max && source->more(source, batch));
+    if (number < COUNT) {
+        atomic_store(&batch_lens[number], len);
+        atomic_store(&rests_before[number], atomic_load(&rest_count));
+    }
+    if (atomic_load(&fails)) {
+        return WORK_FATAL;
+    }
+    return atomic_load(&wants_rest) ? WORK_MORE : WORK_DONE;
 }
 
 static enum work_verdict rest_run(struct services *services)
@@ -116,6 +135,8 @@ static int set_up(void **state)
     atomic_store(&rest_goal, 1);
     atomic_store(&lane_seen, -1);
     atomic_store(&fails, false);
+    atomic_store(&gathers, false);
+    atomic_store(&wants_rest, false);
     for (int lane = 0; lane < LANE_COUNT; lane++) {
         for (int i = 0; i < 2; i++) {
             owners[lane][i].lane = (enum lane)lane;
@@ -191,6 +212,57 @@ static void a_batch_is_as_long_as_it_may_be(void **state)
     assert_int_equal(returned_count, COUNT);
     assert_in_range(atomic_load(&batch_count), 3, 4);
     assert_false(atomic_load(&was_busy));
+}
+
+static void on_lend_later(uv_timer_t *timer)
+{
+    unsigned next = *(unsigned *)timer->data;
+
+    assert_true(lend(next, &write_route));
+    *(unsigned *)timer->data = next + 1;
+    if (next + 1 == COUNT) {
+        uv_close((uv_handle_t *)timer, NULL);
+    }
+}
+
+/* One is lent a millisecond; each batch waits until it is full. */
+static void a_batch_takes_in_what_comes_while_it_is_run(void **state)
+{
+    uv_timer_t timer;
+    unsigned next = 0;
+
+    (void)state;
+    plans[LANE_WRITE].batch_max = 4;
+    atomic_store(&gathers, true);
+    start(false, COUNT);
+    uv_timer_init(&loop, &timer);
+    timer.data = &next;
+    uv_timer_start(&timer, on_lend_later, 1, 1);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(returned_count, COUNT);
+    assert_int_equal(atomic_load(&batch_count), 2);
+    assert_int_equal(atomic_load(&batch_lens[0]), 4);
+    assert_int_equal(atomic_load(&batch_lens[1]), 4);
+    for (unsigned i = 0; i < COUNT; i++) {
+        assert_ptr_equal(returned[i], exchanges[i]);
+    }
+}
+
+/* Without, it would rest when nothing waits any more. */
+static void a_batch_may_ask_for_rest_before_the_next(void **state)
+{
+    (void)state;
+    plans[LANE_WRITE].batch_max = 2;
+    atomic_store(&wants_rest, true);
+    start(true, COUNT);
+    for (unsigned i = 0; i < COUNT; i++) {
+        assert_true(lend(i, &write_route));
+    }
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(returned_count, COUNT);
+    for (unsigned number = 1; number < COUNT / 2; number++) {
+        assert_true(atomic_load(&rests_before[number]) > atomic_load(&rests_before[number - 1]));
+    }
 }
 
 static void a_full_lane_refuses_but_not_a_stream_that_has_begun(void **state)
@@ -305,6 +377,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_is_lent_in_one_turn_is_one_batch_and_comes_back_in_order),
         TEST(a_batch_is_as_long_as_it_may_be),
+        TEST(a_batch_takes_in_what_comes_while_it_is_run),
+        TEST(a_batch_may_ask_for_rest_before_the_next),
         TEST(a_full_lane_refuses_but_not_a_stream_that_has_begun),
         TEST(a_lane_without_threads_is_the_write_lane),
         TEST(lane_threads_are_named_niced_and_leave_signals_alone),

@@ -79,10 +79,10 @@ static void a_full_database_fails_the_call_and_the_batch_recovers(void **state)
     append_one(s->writer, 10);
     assert_ok(connection_exec(s->writer->database, "PRAGMA max_page_count=60"));
     assert_ok(store_batch_begin(s->writer));
-    store_unit_begin(s->writer);
+    store_unit_begin(s->writer, UNIT_SAVED);
     assert_ok(scratch_append(s->writer, 1, 10));
     assert_ok(store_unit_keep(s->writer));
-    store_unit_begin(s->writer);
+    store_unit_begin(s->writer, UNIT_SAVED);
     for (int i = 0; i < 1000 && error == OK; i++) {
         error = scratch_append(s->writer, 1, 4000);
     }
@@ -111,7 +111,7 @@ static void a_full_disk_loses_the_batch_and_nothing_else(void **state)
     scratch_open(s);
     append_one(s->writer, 10);
     assert_ok(store_batch_begin(s->writer));
-    store_unit_begin(s->writer);
+    store_unit_begin(s->writer, UNIT_SAVED);
     assert_ok(scratch_append(s->writer, 1, 10));
     assert_ok(store_message_id_take(s->writer, &id));
     assert_ok(store_unit_keep(s->writer));
@@ -141,7 +141,7 @@ static void a_disk_that_fills_inside_a_batch_loses_it_at_once(void **state)
     append_one(s->writer, 10);
     assert_ok(store_batch_begin(s->writer));
     assert_ok(scratch_append(s->writer, 1, 10));
-    store_unit_begin(s->writer);
+    store_unit_begin(s->writer, UNIT_SAVED);
     atomic_store(&disk_is_full, true);
     for (int i = 0; i < 2000 && error == OK; i++) {
         error = scratch_append(s->writer, 1, 4000);
