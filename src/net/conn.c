@@ -21,6 +21,8 @@
  *    `input`, at most one read of them, and reading stops until they are parsed. That is the
  *    backpressure. Reading is not stopped before: most clients send nothing before the answer,
  *    so it would cost two epoll_ctl a request, and their leaving would go unseen.
+ *    A read that fills the slab is the connection's share of the loop's turn: reading stops until
+ * the turn ends, or who sends without end would keep all others waiting.
  * 3. While a write is pending nothing is parsed and nothing appended to the output.
  * 4. A lent exchange is not looked at. A connection that closes meanwhile waits for it.
  * 5. The connection is freed in conn_free_if_done only, which is called wherever one of its
@@ -60,6 +62,7 @@ static const unsigned moves[CONN_STATE_COUNT] = {
 static void on_allocate(uv_handle_t *handle, size_t suggested_size, uv_buf_t *out_buf);
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf);
 static void on_bytes(struct conn *conn, const char *bytes, size_t len);
+static void conn_rest(struct conn *conn);
 static void conn_keep(struct conn *conn, const char *bytes, size_t len);
 static void conn_drop_input(struct conn *conn);
 static bool conn_advance(struct conn *conn);
@@ -119,6 +122,9 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
 
     if (nread > 0) {
         on_bytes(conn, buf->base, (size_t)nread);
+        if ((size_t)nread == buf->len) {
+            conn_rest(conn);
+        }
         conn_settle(conn);
     } else if (nread == UV_EOF && conn->state != CONN_LINGERING) {
         conn->has_ended = true;
@@ -140,6 +146,34 @@ static void on_bytes(struct conn *conn, const char *bytes, size_t len)
     if (taken < len && conn->state != CONN_FINISHING && !conn->closes_unread) {
         conn_keep(conn, bytes + taken, len - taken);
     }
+}
+
+static void conn_rest(struct conn *conn)
+{
+    struct connections *connections = conn->connections;
+
+    if (connections->resting == NULL) {
+        REQUIRE(uv_check_start(&connections->turn_end, conn_turn_ended) == 0);
+    }
+    conn->is_resting = true;
+    conn->next_resting = connections->resting;
+    connections->resting = conn;
+}
+
+/* Between polling and the close callbacks, so none of them has been freed since it read. */
+void conn_turn_ended(uv_check_t *turn_end)
+{
+    struct connections *connections = container_of(turn_end, struct connections, turn_end);
+    struct conn *conn;
+
+    while ((conn = connections->resting) != NULL) {
+        connections->resting = conn->next_resting;
+        conn->is_resting = false;
+        if (conn->state != CONN_CLOSING) {
+            conn_settle(conn);
+        }
+    }
+    uv_check_stop(turn_end);
 }
 
 static void conn_keep(struct conn *conn, const char *bytes, size_t len)
@@ -250,7 +284,7 @@ static void conn_linger(struct conn *conn)
 
 static void conn_see_to_reading(struct conn *conn)
 {
-    bool reads = conn->input == NULL && !conn->has_ended;
+    bool reads = conn->input == NULL && !conn->has_ended && !conn->is_resting;
 
     if (reads == conn->is_reading || conn->state == CONN_CLOSING) {
         return;

@@ -45,6 +45,7 @@ struct conn {
     struct exchange *exchange; /* from the first byte of a request to the end of its answer */
     struct output *output;     /* while something is to be written */
     struct input *input;       /* while something read is not parsed; reading stops then */
+    struct conn *next_resting; /* in connections->resting */
     int64_t lingers_until_ms;
     uint32_t request_bytes; /* of the unfinished request, counted in connections->held_bytes */
     uint8_t state;          /* enum conn_state; set by conn_set_state only */
@@ -52,6 +53,7 @@ struct conn {
     bool is_handle_open;    /* until its close callback */
     bool is_lent;           /* as CONN_LENT, but also while closing */
     bool is_reading;        /* uv_read_start is in force */
+    bool is_resting;        /* it filled the slab: the next read is the next turn's */
     bool is_judged;         /* the answer is ready, the body is only read away */
     bool has_ended;         /* the client sent its end */
     bool has_answered;      /* at least once: its first head is limited from accept on */
@@ -66,6 +68,8 @@ void conn_open(struct connections *connections, int socket);
 void conn_close(struct conn *conn);
 /* The server drains: an idle connection is closed, others after their exchange. */
 void conn_drain(struct conn *conn);
+/* For connections->turn_end: those that are resting read on. */
+void conn_turn_ended(uv_check_t *turn_end);
 /* For lanes_start: goes on with the connection of an exchange that came back. */
 void conn_exchange_returned(struct exchange *exchange);
 /* Its deadline of this kind passed. */

@@ -26,6 +26,7 @@ void connections_init(struct connections *connections, uv_loop_t *loop,
                       const struct server_settings *settings)
 {
     connections->loop = loop;
+    connections->resting = NULL;
     connections->settings = settings;
     connections->lanes = NULL;
     connections->count = 0;

@@ -60,7 +60,9 @@ struct connections {
     const struct server_settings *settings;
     struct lanes *lanes; /* NULL until server_open_lanes */
     struct deadlines deadlines;
-    struct list open; /* every conn by its node */
+    struct list open;     /* every conn by its node */
+    uv_check_t turn_end;  /* runs while there are resting ones only */
+    struct conn *resting; /* had their share of this turn; by next_resting */
     unsigned count;
     size_t held_bytes; /* heads, bodies and unparsed input of unfinished requests */
     bool is_draining;

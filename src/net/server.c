@@ -43,7 +43,7 @@ struct server {
     uint16_t port;
     struct deadline accept_pause;
     struct deadline drain_limit;
-    unsigned handles_open; /* listener and the deadlines' timer */
+    unsigned handles_open; /* listener, the deadlines' timer and the turn's end */
     bool is_accepting;
     bool is_stopping; /* the last connection is gone */
     bool has_failed;
@@ -53,6 +53,7 @@ static enum error listener_open(struct server *server);
 static enum error address_read(const struct server_settings *settings,
                                struct sockaddr_storage *out_address, socklen_t *out_len);
 static void timer_start(struct server *server, uv_loop_t *loop);
+static void timer_close(struct server *server);
 static void listener_close(struct server *server);
 static void on_connectable(uv_poll_t *listener, int status, int events);
 static bool accept_next(struct server *server);
@@ -96,7 +97,7 @@ enum error server_start(uv_loop_t *loop, const struct server_settings *settings,
     return OK;
 
 close_timer:
-    deadlines_close(&server->connections.deadlines, on_handle_closed);
+    timer_close(server);
     while (server->handles_open > 0) {
         uv_run(loop, UV_RUN_NOWAIT);
     }
@@ -179,7 +180,8 @@ static void timer_start(struct server *server, uv_loop_t *loop)
     };
 
     deadlines_init(&server->connections.deadlines, loop, duration_ms, on_deadline);
-    server->handles_open = 1;
+    REQUIRE(uv_check_init(loop, &server->connections.turn_end) == 0);
+    server->handles_open = 2;
 }
 
 enum error server_open_lanes(struct server *server, const struct lane_plan plans[LANE_COUNT])
@@ -342,15 +344,26 @@ static void stop_if_done(struct server *server)
     if (connections->lanes != NULL) {
         lanes_stop(connections->lanes);
     }
-    deadlines_close(&connections->deadlines, on_handle_closed);
+    timer_close(server);
+}
+
+static void timer_close(struct server *server)
+{
+    deadlines_close(&server->connections.deadlines, on_handle_closed);
+    uv_close((uv_handle_t *)&server->connections.turn_end, on_handle_closed);
 }
 
 static void on_handle_closed(uv_handle_t *handle)
 {
-    struct server *server = handle->type == UV_POLL
-                                ? container_of(handle, struct server, listener)
-                                : container_of(handle, struct server, connections.deadlines.timer);
+    struct server *server = NULL;
 
+    if (handle->type == UV_POLL) {
+        server = container_of(handle, struct server, listener);
+    } else if (handle->type == UV_CHECK) {
+        server = container_of(handle, struct server, connections.turn_end);
+    } else {
+        server = container_of(handle, struct server, connections.deadlines.timer);
+    }
     server->handles_open--;
 }
 

@@ -2,10 +2,11 @@
  *
  * usage: bare_loop DATABASE SENDS_PER_COMMIT SECONDS CONTENT_BYTES with-key|without-key
  *
- * DATABASE is one of the server's, with accounts in it. Sender and recipient are any two of them.
- * Each send runs what src/store/sqlite runs for it, in that order and on a connection set up alike
- * (WAL, synchronous FULL, checkpoints between commits); no JSON, no hashing, no sockets. One send
- * a commit is one fsynced transaction.
+ * DATABASE is one of the server's, with accounts in it. Sender and recipient are one of PAIRS pairs
+ * of them, as in the requests the server gets. Each send runs what src/store/sqlite runs for it, in
+ * that order and on a connection set up alike (WAL, synchronous FULL, checkpoints between commits):
+ * what the server's writer remembers is remembered here too. No JSON, no hashing, no sockets. One
+ * send a commit is one fsynced transaction.
  */
 #include <sqlite3.h>
 #include <stdbool.h>
@@ -17,22 +18,18 @@
 
 #define ACCOUNTS_MAX 16384
 #define COMMITS_MAX 4000000
-#define NAME_MAX_BYTES 257
-#define DIGEST_BYTES 32
-#define CHECKPOINT_AT_FRAMES 1000
+#define PAIRS 4000
+#define FINGERPRINT_BYTES 16
+#define CHECKPOINT_AT_FRAMES 3000
 
 enum statement {
     BEGIN,
-    SESSION_FIND,
     SENT_KEY_FIND,
-    NAME_LIST,
     CONVERSATION_FIND,
     HEAD_FIND,
-    SAVEPOINT,
     ENTRY_ADD,
     CONVERSATION_SET,
     SENT_KEY_ADD,
-    RELEASE,
     COUNTER_SET,
     COMMIT,
     STATEMENT_COUNT
@@ -40,38 +37,44 @@ enum statement {
 
 static const char *const sql[STATEMENT_COUNT] = {
     [BEGIN] = "BEGIN IMMEDIATE",
-    [SESSION_FIND] = "SELECT id, account_id, created_at_ms, last_used_at_ms FROM session"
-                     " WHERE token_digest = ?1",
     [SENT_KEY_FIND] = "SELECT digest, message_id, created_at_ms FROM sent_key"
                       " WHERE account_id = ?1 AND key = ?2",
-    [NAME_LIST] = "SELECT name, folded, account_id, state, held_until_ms FROM name"
-                  " WHERE folded = ?1 ORDER BY name",
     [CONVERSATION_FIND] = "SELECT last_seq, received, read FROM conversation"
                           " WHERE account_id = ?1 AND other_id = ?2",
     [HEAD_FIND] =
         "SELECT seq, kind, chain FROM log WHERE account_id = ?1 ORDER BY seq DESC LIMIT 1",
-    [SAVEPOINT] = "SAVEPOINT unit",
     [ENTRY_ADD] = "INSERT INTO log(account_id, seq, kind, other_id, chain, ref, received,"
                   " created_at_ms, text) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    [CONVERSATION_SET] = "INSERT INTO conversation(account_id, other_id, last_seq, received, read)"
-                         " VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(account_id, other_id) DO UPDATE"
-                         " SET last_seq = ?3, received = ?4, read = ?5",
+    [CONVERSATION_SET] =
+        "INSERT OR REPLACE INTO conversation(account_id, other_id, last_seq, received, read)"
+        " VALUES(?1, ?2, ?3, ?4, ?5)",
     [SENT_KEY_ADD] = "INSERT INTO sent_key(account_id, key, digest, message_id, created_at_ms)"
                      " VALUES(?1, ?2, ?3, ?4, ?5)",
-    [RELEASE] = "RELEASE unit",
     [COUNTER_SET] = "UPDATE meta SET value = CAST(?2 AS TEXT) WHERE key = ?1",
     [COMMIT] = "COMMIT",
 };
 
 struct account {
     int64_t id;
-    char folded[NAME_MAX_BYTES];
-    unsigned char token_digest[DIGEST_BYTES];
+    int64_t head_seq; /* of its log; -1 until it is asked for */
+};
+
+/* One account's conversation with another. */
+struct side {
+    struct account *own;
+    int64_t other_id;
+    int64_t last_seq; /* -1 until it is asked for */
+    int64_t received;
+    int64_t read;
+};
+
+struct pair {
+    struct side sender;
+    struct side recipient;
 };
 
 struct message {
-    const struct account *sender;
-    const struct account *recipient;
+    struct pair *pair;
     int64_t id;
     int64_t now_ms;
 };
@@ -80,6 +83,7 @@ static sqlite3 *database;
 static sqlite3_stmt *statements[STATEMENT_COUNT];
 static struct account accounts[ACCOUNTS_MAX];
 static size_t account_count;
+static struct pair pairs[PAIRS];
 static char content[65536];
 static bool has_key;
 static int wal_frames;
@@ -94,9 +98,10 @@ static sqlite3_stmt *bound(enum statement statement, int64_t first, int64_t seco
 static bool step(sqlite3_stmt *statement);
 static void run(enum statement statement);
 static void message_send(const struct message *message);
-static void side_append(const struct message *message, bool is_sender, bool *savepoint_is_open);
+static void side_append(const struct message *message, struct side *side, bool is_sender);
 static void commit(int64_t next_message_id);
-static const struct account *account_any(void);
+static void pairs_choose(void);
+static size_t number_below(size_t limit);
 static uint64_t clock_ns(clockid_t clock);
 static int ascending(const void *left, const void *right);
 
@@ -111,6 +116,7 @@ int main(int argc, char **argv)
     has_key = strcmp(argv[5], "with-key") == 0;
     database_open(argv[1]);
     accounts_read();
+    pairs_choose();
 
     struct message message = {.id = 1};
     sqlite3_stmt *largest = NULL;
@@ -134,10 +140,7 @@ int main(int argc, char **argv)
         run(BEGIN);
         message.now_ms = (int64_t)(clock_ns(CLOCK_REALTIME) / 1000000);
         for (unsigned i = 0; i < sends_per_commit; i++) {
-            message.sender = account_any();
-            do {
-                message.recipient = account_any();
-            } while (message.recipient == message.sender);
+            message.pair = &pairs[number_below(PAIRS)];
             message_send(&message);
             message.id++;
         }
@@ -210,118 +213,114 @@ static void accounts_read(void)
 {
     sqlite3_stmt *rows = NULL;
 
-    check(sqlite3_prepare_v2(database,
-                             "SELECT name.account_id, folded, token_digest FROM name JOIN session"
-                             " ON session.account_id = name.account_id",
-                             -1, &rows, NULL) == SQLITE_OK,
+    check(sqlite3_prepare_v2(database, "SELECT id FROM account", -1, &rows, NULL) == SQLITE_OK,
           "the accounts");
     while (account_count < ACCOUNTS_MAX && sqlite3_step(rows) == SQLITE_ROW) {
-        struct account *account = &accounts[account_count];
-
-        account->id = sqlite3_column_int64(rows, 0);
-        (void)snprintf(account->folded, sizeof account->folded, "%s",
-                       (const char *)sqlite3_column_text(rows, 1));
-        check(sqlite3_column_bytes(rows, 2) == DIGEST_BYTES, "a digest");
-        memcpy(account->token_digest, sqlite3_column_blob(rows, 2), DIGEST_BYTES);
+        accounts[account_count] =
+            (struct account){.id = sqlite3_column_int64(rows, 0), .head_seq = -1};
         account_count++;
     }
     (void)sqlite3_finalize(rows);
     check(account_count >= 2, "too few accounts");
 }
 
-static const struct account *account_any(void)
+static void pairs_choose(void)
+{
+    for (size_t i = 0; i < PAIRS; i++) {
+        struct account *sender = &accounts[number_below(account_count)];
+        struct account *recipient = sender;
+
+        while (recipient == sender) {
+            recipient = &accounts[number_below(account_count)];
+        }
+        pairs[i].sender = (struct side){.own = sender, .other_id = recipient->id, .last_seq = -1};
+        pairs[i].recipient =
+            (struct side){.own = recipient, .other_id = sender->id, .last_seq = -1};
+    }
+}
+
+static size_t number_below(size_t limit)
 {
     /* xorshift */
     random_state ^= random_state << 13;
     random_state ^= random_state >> 7;
     random_state ^= random_state << 17;
-    return &accounts[random_state % account_count];
+    return random_state % limit;
 }
 
 /* ---- sending ---------------------------------------------------------------------------------*/
 
 static void message_send(const struct message *message)
 {
+    struct pair *pair = message->pair;
+    unsigned char fingerprint[FINGERPRINT_BYTES] = {0};
     char key[17];
-    sqlite3_stmt *statement = statements[SESSION_FIND];
-    bool savepoint_is_open = false;
+    sqlite3_stmt *statement;
 
-    (void)sqlite3_bind_blob(statement, 1, message->sender->token_digest, DIGEST_BYTES,
-                            SQLITE_STATIC);
-    check(step(statement), "the session");
-    (void)sqlite3_reset(statement);
     (void)snprintf(key, sizeof key, "%016llx", (unsigned long long)message->id);
     if (has_key) {
-        statement = bound(SENT_KEY_FIND, message->sender->id, 0);
+        statement = bound(SENT_KEY_FIND, pair->sender.own->id, 0);
         (void)sqlite3_bind_text(statement, 2, key, -1, SQLITE_STATIC);
         check(!step(statement), "a key that is there");
         (void)sqlite3_reset(statement);
     }
-    statement = statements[NAME_LIST];
-    (void)sqlite3_bind_text(statement, 1, message->recipient->folded, -1, SQLITE_STATIC);
-    while (step(statement)) {
-        (void)sqlite3_column_text(statement, 0);
+    if (pair->sender.own->id < pair->recipient.own->id) {
+        side_append(message, &pair->sender, true);
+        side_append(message, &pair->recipient, false);
+    } else {
+        side_append(message, &pair->recipient, false);
+        side_append(message, &pair->sender, true);
     }
-    (void)sqlite3_reset(statement);
-
-    bool sender_is_first = message->sender->id < message->recipient->id;
-
-    side_append(message, sender_is_first, &savepoint_is_open);
-    side_append(message, !sender_is_first, &savepoint_is_open);
     if (has_key) {
-        statement = bound(SENT_KEY_ADD, message->sender->id, 0);
+        statement = bound(SENT_KEY_ADD, pair->sender.own->id, 0);
         (void)sqlite3_bind_text(statement, 2, key, -1, SQLITE_STATIC);
-        (void)sqlite3_bind_blob(statement, 3, message->sender->token_digest, DIGEST_BYTES,
-                                SQLITE_STATIC);
+        (void)sqlite3_bind_blob(statement, 3, fingerprint, FINGERPRINT_BYTES, SQLITE_STATIC);
         (void)sqlite3_bind_int64(statement, 4, message->id);
         (void)sqlite3_bind_int64(statement, 5, message->now_ms);
         run(SENT_KEY_ADD);
     }
-    run(RELEASE);
 }
 
-static void side_append(const struct message *message, bool is_sender, bool *savepoint_is_open)
+/* Two pairs of the same accounts have two memories of one conversation, which is right but for
+ * its numbers; the work is the same. */
+static void side_append(const struct message *message, struct side *side, bool is_sender)
 {
-    int64_t own_id = is_sender ? message->sender->id : message->recipient->id;
-    int64_t other_id = is_sender ? message->recipient->id : message->sender->id;
-    int64_t chain = 0;
-    int64_t received = 0;
-    int64_t read = 0;
-    int64_t seq = 1;
-    sqlite3_stmt *statement = bound(CONVERSATION_FIND, own_id, other_id);
+    struct account *own = side->own;
+    sqlite3_stmt *statement;
 
-    if (step(statement)) {
-        chain = sqlite3_column_int64(statement, 0);
-        received = sqlite3_column_int64(statement, 1);
-        read = sqlite3_column_int64(statement, 2);
+    if (side->last_seq < 0) {
+        statement = bound(CONVERSATION_FIND, own->id, side->other_id);
+        side->last_seq = 0;
+        if (step(statement)) {
+            side->last_seq = sqlite3_column_int64(statement, 0);
+            side->received = sqlite3_column_int64(statement, 1);
+            side->read = sqlite3_column_int64(statement, 2);
+        }
+        (void)sqlite3_reset(statement);
     }
-    (void)sqlite3_reset(statement);
-    received += is_sender ? 0 : 1;
+    if (own->head_seq < 0) {
+        statement = bound(HEAD_FIND, own->id, 0);
+        own->head_seq = step(statement) ? sqlite3_column_int64(statement, 0) : 0;
+        (void)sqlite3_reset(statement);
+    }
+    side->received += is_sender ? 0 : 1;
+    own->head_seq++;
 
-    statement = bound(HEAD_FIND, own_id, 0);
-    if (step(statement)) {
-        seq = sqlite3_column_int64(statement, 0) + 1;
-    }
-    (void)sqlite3_reset(statement);
-    if (!*savepoint_is_open) {
-        run(SAVEPOINT);
-        *savepoint_is_open = true;
-    }
-
-    statement = bound(ENTRY_ADD, own_id, seq);
+    statement = bound(ENTRY_ADD, own->id, own->head_seq);
     (void)sqlite3_bind_int64(statement, 3, is_sender ? 1 : 2);
-    (void)sqlite3_bind_int64(statement, 4, other_id);
-    (void)sqlite3_bind_int64(statement, 5, chain);
+    (void)sqlite3_bind_int64(statement, 4, side->other_id);
+    (void)sqlite3_bind_int64(statement, 5, side->last_seq);
     (void)sqlite3_bind_int64(statement, 6, message->id);
-    (void)sqlite3_bind_int64(statement, 7, received);
+    (void)sqlite3_bind_int64(statement, 7, side->received);
     (void)sqlite3_bind_int64(statement, 8, message->now_ms);
     (void)sqlite3_bind_text(statement, 9, content, -1, SQLITE_STATIC);
     run(ENTRY_ADD);
+    side->last_seq = own->head_seq;
 
-    statement = bound(CONVERSATION_SET, own_id, other_id);
-    (void)sqlite3_bind_int64(statement, 3, seq);
-    (void)sqlite3_bind_int64(statement, 4, received);
-    (void)sqlite3_bind_int64(statement, 5, read);
+    statement = bound(CONVERSATION_SET, own->id, side->other_id);
+    (void)sqlite3_bind_int64(statement, 3, side->last_seq);
+    (void)sqlite3_bind_int64(statement, 4, side->received);
+    (void)sqlite3_bind_int64(statement, 5, side->read);
     run(CONVERSATION_SET);
 }
 

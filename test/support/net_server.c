@@ -59,6 +59,7 @@ static struct services threads[LANE_COUNT][2];
 static enum work_verdict batch_run(struct services *services, struct list *batch,
                                    struct batch_source *source);
 static void *server_thread(void *argument);
+static void on_turn(uv_prepare_t *turn);
 static void on_stop(uv_async_t *stop);
 static void on_open_lanes(uv_async_t *open_lanes);
 
@@ -108,6 +109,9 @@ void net_server_run(struct net_server *net)
     uv_unref((uv_handle_t *)&net->stop);
     assert_int_equal(uv_async_init(&net->loop, &net->open_lanes, on_open_lanes), 0);
     uv_unref((uv_handle_t *)&net->open_lanes);
+    assert_int_equal(uv_prepare_init(&net->loop, &net->turn), 0);
+    assert_int_equal(uv_prepare_start(&net->turn, on_turn), 0);
+    uv_unref((uv_handle_t *)&net->turn);
     assert_int_equal(server_start(&net->loop, &net->settings, &net->server), OK);
     if (!net->is_without_lanes) {
         assert_int_equal(server_open_lanes(net->server, net->plans), OK);
@@ -128,6 +132,11 @@ static void *server_thread(void *argument)
     uv_run(&net->loop, UV_RUN_DEFAULT);
     net->has_failed = server_finish(net->server);
     return NULL;
+}
+
+static void on_turn(uv_prepare_t *turn)
+{
+    container_of(turn, struct net_server, turn)->of_turn = 0;
 }
 
 static void on_stop(uv_async_t *stop)
@@ -166,6 +175,7 @@ void net_server_wait(struct net_server *net)
     pthread_join(net->thread, NULL);
     uv_close((uv_handle_t *)&net->stop, NULL);
     uv_close((uv_handle_t *)&net->open_lanes, NULL);
+    uv_close((uv_handle_t *)&net->turn, NULL);
     uv_run(&net->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&net->loop), 0);
     pthread_mutex_destroy(&net->gate.lock);
@@ -232,6 +242,10 @@ static enum error lane_answer(struct exchange *exchange, const struct services *
 
 static enum error loop_run(struct exchange *exchange, struct services *services)
 {
+    serving->of_turn++;
+    if (serving->of_turn > serving->most_a_turn) {
+        serving->most_a_turn = serving->of_turn;
+    }
     return lane_answer(exchange, services, LANE_LOOP, "loop");
 }
 

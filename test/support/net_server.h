@@ -55,6 +55,9 @@ struct net_server {
     uv_loop_t loop;
     uv_async_t stop;
     uv_async_t open_lanes;
+    uv_prepare_t turn;    /* of the loop */
+    unsigned of_turn;     /* requests answered by the loop itself in this one */
+    unsigned most_a_turn; /* so far; to be read when it is stopped */
     struct server *server;
     struct readiness readiness;
     pthread_t thread;

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "net/connections.h"
 #include "support/net_server.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -135,6 +136,33 @@ static void what_is_sent_while_an_exchange_is_lent_is_answered_afterwards(void *
 }
 
 /* One read is kept; the rest stays in the sockets until they are full. */
+/* What waits in the kernel is read a slab a turn, so that the others get theirs. */
+static void a_client_that_sends_without_end_gets_its_share_of_a_turn(void **state)
+{
+    enum { COUNT = 20000 };
+    static const char request[] = GET("/loop");
+    size_t len = sizeof(request) - 1;
+    char *requests = malloc(COUNT * len);
+    struct client client;
+
+    (void)state;
+    assert_non_null(requests);
+    for (size_t i = 0; i < COUNT; i++) {
+        memcpy(requests + i * len, request, len);
+    }
+    net_server_start(&net);
+    client_connect(&client, &net);
+    client_send_bytes(&client, requests, COUNT * len);
+    for (int i = 0; i < COUNT; i++) {
+        client_expect(&client, 200, "loop");
+    }
+    client_close(&client);
+    net_server_stop(&net);
+    free(requests);
+    /* What was kept of one read, and another. */
+    assert_in_range(net.most_a_turn, 1, 2 * (SLAB_BYTES / len + 1));
+}
+
 static void reading_stops_while_an_exchange_is_lent(void **state)
 {
     static char bytes[65536];
@@ -349,6 +377,7 @@ int main(void)
         cmocka_unit_test(a_request_may_come_byte_by_byte),
         cmocka_unit_test(thousands_of_requests_at_once_are_answered_one_by_one),
         cmocka_unit_test(what_is_sent_while_an_exchange_is_lent_is_answered_afterwards),
+        cmocka_unit_test(a_client_that_sends_without_end_gets_its_share_of_a_turn),
         cmocka_unit_test(reading_stops_while_an_exchange_is_lent),
         cmocka_unit_test(a_body_is_asked_for_when_the_client_waits_for_it),
         cmocka_unit_test(a_refused_request_waiting_to_send_its_body_is_answered_and_ends),
