@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/digits.h"
 #include "base/require.h"
 
 #define MS_PER_S 1000LL
@@ -30,7 +31,6 @@ struct calendar_time {
 
 static int64_t clock_read_ms(clockid_t id);
 static int64_t time_clamped(int64_t wall_ms);
-static void digits_write(char *out, int count, unsigned number);
 static struct calendar_time calendar_from_ms(int64_t wall_ms);
 static int64_t days_from_civil(int year, int month, int day);
 static int month_days(int year, int month);
@@ -79,9 +79,10 @@ struct str time_write_rfc3339(struct time_writer *writer, int64_t wall_ms)
     if (in_day_ms < 0 || in_day_ms >= MS_PER_DAY) {
         struct calendar_time t = calendar_from_ms(wall_ms);
 
-        digits_write(writer->text, 4, (unsigned)t.year);
-        digits_write(writer->text + 5, 2, (unsigned)t.month);
-        digits_write(writer->text + 8, 2, (unsigned)t.day);
+        digits_write_pair(writer->text, (unsigned)t.year / 100);
+        digits_write_pair(writer->text + 2, (unsigned)t.year % 100);
+        digits_write_pair(writer->text + 5, (unsigned)t.month);
+        digits_write_pair(writer->text + 8, (unsigned)t.day);
         in_day_ms = t.in_day_ms;
         writer->day_starts_ms = time_clamped(wall_ms) - in_day_ms;
     }
@@ -89,20 +90,12 @@ struct str time_write_rfc3339(struct time_writer *writer, int64_t wall_ms)
     unsigned seconds = ms / 1000;
     unsigned minutes = seconds / 60;
 
-    digits_write(writer->text + 11, 2, minutes / 60);
-    digits_write(writer->text + 14, 2, minutes % 60);
-    digits_write(writer->text + 17, 2, seconds % 60);
-    digits_write(writer->text + 20, 3, ms % 1000);
+    digits_write_pair(writer->text + 11, minutes / 60);
+    digits_write_pair(writer->text + 14, minutes % 60);
+    digits_write_pair(writer->text + 17, seconds % 60);
+    digits_write_pair(writer->text + 20, ms % 1000 / 10);
+    writer->text[22] = (char)('0' + ms % 10);
     return (struct str){writer->text, TIME_RFC3339_LEN};
-}
-
-/* The last `count` digits of a number that is not negative. */
-static void digits_write(char *out, int count, unsigned number)
-{
-    for (int i = count - 1; i >= 0; i--) {
-        out[i] = (char)('0' + number % 10);
-        number /= 10;
-    }
 }
 
 /* It is printed into a larger room first: the compiler cannot see how small the numbers are. */
