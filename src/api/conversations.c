@@ -1,27 +1,38 @@
 /* conversations.c - the caller's conversations, the one with the latest message first.
  *
  * The first page takes the whole list as two numbers a row; last message and name are looked up
- * when a row is written. So the list is that of one moment, and its memory 16 bytes a row. A row
- * longer than a page is cut as in message_list.c: the name it began with is kept.
+ * when a row is written. So the list is that of one moment, and its memory 16 bytes a row. The last
+ * messages are met on one walk down the log, which skips what lies between them. A row longer than
+ * a page is cut as in message_list.c: the name it began with is kept.
  */
-#include "api/decimal.h"
+#include <string.h>
+
 #include "api/handlers.h"
 #include "api/moment.h"
 #include "api/name_memo.h"
 #include "api/params.h"
+#include "api/row_text.h"
 #include "api/services.h"
 #include "api/work.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/require.h"
 
 static enum error list_begin(struct exchange *exchange, struct services *services);
 static enum error rows_take(struct exchange *exchange, struct store *store, uint64_t limit);
+static enum error page_write(struct exchange *exchange, struct store *store);
 static enum error rows_write(struct exchange *exchange, struct store *store);
-static enum error row_write(struct exchange *exchange, struct store *store, enum list_row *out_row);
-static enum error last_message_find(struct exchange *exchange, struct store *store, int64_t seq,
+static enum error last_message_find(struct exchange *exchange, struct store *store,
                                     struct entry *out_entry);
-static void row_memory_end(struct conversation_list_work *work, struct arena *arena,
-                           struct str username);
+static enum list_row row_write(struct conversation_list_work *work, struct buf *body,
+                               struct time_writer *times, const struct entry *entry,
+                               struct str username);
+static char *row_put(char *at, struct time_writer *times, const struct entry *entry,
+                     struct str username, int64_t unread_count);
+static void page_memory_end(struct conversation_list_work *work, struct arena *arena);
+
+/* What a row has beside name and message: at most so much. */
+#define ROW_REST_MAX_BYTES (96u + TIME_RFC3339_LEN + ROW_DECIMAL_MAX_BYTES)
 
 enum error api_conversation_list(struct exchange *exchange, struct services *services)
 {
@@ -33,7 +44,7 @@ enum error api_conversation_list(struct exchange *exchange, struct services *ser
             return error;
         }
     }
-    return rows_write(exchange, services->store);
+    return page_write(exchange, services->store);
 }
 
 static enum error list_begin(struct exchange *exchange, struct services *services)
@@ -54,26 +65,22 @@ static enum error list_begin(struct exchange *exchange, struct services *service
     return rows_take(exchange, services->store, limit);
 }
 
-/* The store's list is wider and goes back at once. */
+/* The store's list leaves smaller beginnings of itself behind, and goes back at once. */
 static enum error rows_take(struct exchange *exchange, struct store *store, uint64_t limit)
 {
-    struct conversation *conversations;
+    struct conversation_head *heads;
     struct arena arena;
     size_t count = 0;
 
     exchange->work = ARENA_NEW(&exchange->arena, struct api_work);
     struct conversation_list_work *work = &exchange->work->conversations;
     arena_init(&arena);
-    enum error error =
-        store_conversation_list(store, exchange->account_id, &arena, &conversations, &count);
+    enum error error = store_conversation_list(store, exchange->account_id, &arena, &heads, &count);
     if (error == OK) {
         work->count = count < limit ? count : (size_t)limit;
         work->rows = arena_alloc(&exchange->arena, work->count * sizeof *work->rows);
-        for (size_t i = 0; i < work->count; i++) {
-            work->rows[i] = (struct conversation_row){
-                .last_seq = conversations[i].last_seq,
-                .unread_count = conversations[i].received - conversations[i].read,
-            };
+        if (work->count > 0) {
+            memcpy(work->rows, heads, work->count * sizeof *work->rows);
         }
         work->mark = arena_mark(&exchange->arena);
     }
@@ -81,69 +88,59 @@ static enum error rows_take(struct exchange *exchange, struct store *store, uint
     return error;
 }
 
+/* ---- one page --------------------------------------------------------------------------------*/
+
+static enum error page_write(struct exchange *exchange, struct store *store)
+{
+    struct message_walk walk = {exchange->account_id, 0, INT64_MAX, 0};
+
+    enum error error = store_walk_begin(store, &walk);
+    if (error == OK) {
+        error = rows_write(exchange, store);
+        store_walk_end(store);
+    }
+    page_memory_end(&exchange->work->conversations, &exchange->arena);
+    return error;
+}
+
 static enum error rows_write(struct exchange *exchange, struct store *store)
 {
     struct conversation_list_work *work = &exchange->work->conversations;
+    struct buf *body = &exchange->response.body;
+    struct time_writer times;
 
+    time_writer_init(&times);
     while (work->next < work->count) {
-        enum list_row row = LIST_ROW_LATER;
-        enum error error = row_write(exchange, store, &row);
+        struct entry entry;
+        struct str username = work->cut_username;
 
+        enum error error = last_message_find(exchange, store, &entry);
+        if (error == OK && work->page.row_offset_bytes == 0) {
+            error = name_escaped_find(store, entry.other_id, &exchange->arena, &username);
+        }
         if (error != OK) {
             return error;
         }
-        if (row != LIST_ROW_WRITTEN) {
+        if (row_write(work, body, &times, &entry, username) != LIST_ROW_WRITTEN) {
             exchange->response.has_more = true;
             return OK;
         }
         work->next++;
     }
-    list_page_close(&work->page, &exchange->response.body);
+    list_page_close(&work->page, body);
     return OK;
 }
 
-static enum error row_write(struct exchange *exchange, struct store *store, enum list_row *out_row)
-{
-    struct conversation_list_work *work = &exchange->work->conversations;
-    const struct conversation_row *row = &work->rows[work->next];
-    struct entry entry;
-    struct str username = work->cut_username;
-    char unread_text[DECIMAL_MAX_BYTES];
-    char created_at[TIME_RFC3339_LEN + 1];
-
-    enum error error = last_message_find(exchange, store, row->last_seq, &entry);
-    if (error == OK && work->page.row_offset_bytes == 0) {
-        error = name_escaped_find(store, entry.other_id, &exchange->arena, &username);
-    }
-    if (error != OK) {
-        return error;
-    }
-    time_to_rfc3339(entry.created_at_ms, created_at);
-    const struct str parts[] = {
-        STR("{\"username\":\""),
-        username,
-        STR("\",\"last_message\":\""),
-        entry.text,
-        STR("\",\"last_message_time\":\""),
-        {created_at, TIME_RFC3339_LEN},
-        STR("\",\"unread_count\":"),
-        decimal_text(row->unread_count, unread_text),
-        STR("}"),
-    };
-    *out_row =
-        list_page_add(&work->page, &exchange->response.body, parts, sizeof parts / sizeof parts[0]);
-    row_memory_end(work, &exchange->arena, username);
-    return OK;
-}
-
-static enum error last_message_find(struct exchange *exchange, struct store *store, int64_t seq,
+static enum error last_message_find(struct exchange *exchange, struct store *store,
                                     struct entry *out_entry)
 {
+    const struct conversation_list_work *work = &exchange->work->conversations;
+    int64_t seq = work->rows[work->next].last_seq;
     bool is_found = false;
 
-    enum error error =
-        store_entry_find(store, exchange->account_id, seq, &exchange->arena, &is_found, out_entry);
-    if (error == OK && !is_found) {
+    store_walk_skip(store, seq + 1);
+    enum error error = store_walk_next(store, &is_found, out_entry);
+    if (error == OK && (!is_found || out_entry->seq != seq)) {
         log_event(LOG_ERROR, "last_message_missing", LOG_INT("account_id", exchange->account_id),
                   LOG_INT("seq", seq), LOG_END);
         return ERROR_STORE_FAILED;
@@ -151,16 +148,54 @@ static enum error last_message_find(struct exchange *exchange, struct store *sto
     return error;
 }
 
+static enum list_row row_write(struct conversation_list_work *work, struct buf *body,
+                               struct time_writer *times, const struct entry *entry,
+                               struct str username)
+{
+    int64_t unread_count = work->rows[work->next].unread_count;
+    size_t max_bytes = ROW_REST_MAX_BYTES + username.len + entry->text.len;
+    char *at = list_page_row_begin(&work->page, body, max_bytes);
+
+    if (at != NULL) {
+        list_page_row_end(&work->page, body, row_put(at, times, entry, username, unread_count));
+        return LIST_ROW_WRITTEN;
+    }
+    struct buf made;
+    buf_init(&made, max_bytes);
+    at = buf_reserve(&made, max_bytes);
+    REQUIRE(at != NULL);
+    buf_grow(&made, (size_t)(row_put(at, times, entry, username, unread_count) - at));
+    enum list_row written = list_page_add(&work->page, body, buf_str(&made));
+    buf_release(&made);
+    if (written == LIST_ROW_CUT) {
+        work->cut_username = username;
+    }
+    return written;
+}
+
+static char *row_put(char *at, struct time_writer *times, const struct entry *entry,
+                     struct str username, int64_t unread_count)
+{
+    at = row_text(at, STR("{\"username\":\""));
+    at = row_text(at, username);
+    at = row_text(at, STR("\",\"last_message\":\""));
+    at = row_text(at, entry->text);
+    at = row_text(at, STR("\",\"last_message_time\":\""));
+    at = row_text(at, time_write_rfc3339(times, entry->created_at_ms));
+    at = row_text(at, STR("\",\"unread_count\":"));
+    at = row_decimal(at, unread_count);
+    return row_text(at, STR("}"));
+}
+
 /* The name of a row that is cut is in what is given back, so it goes through the heap. */
-static void row_memory_end(struct conversation_list_work *work, struct arena *arena,
-                           struct str username)
+static void page_memory_end(struct conversation_list_work *work, struct arena *arena)
 {
     struct buf kept;
     bool is_cut = work->page.row_offset_bytes > 0;
 
-    buf_init(&kept, username.len);
+    buf_init(&kept, work->cut_username.len);
     if (is_cut) {
-        buf_append_str(&kept, username);
+        buf_append_str(&kept, work->cut_username);
     }
     arena_rewind(arena, work->mark);
     if (is_cut) {

@@ -74,13 +74,7 @@ void json_time(struct json_writer *writer, int64_t wall_ms)
 
 struct str json_escaped(struct str raw, struct arena *arena)
 {
-    size_t plain = 0;
-
-    while (plain < raw.len && (unsigned char)raw.ptr[plain] >= 0x20 && raw.ptr[plain] != '"' &&
-           raw.ptr[plain] != '\\') {
-        plain++;
-    }
-    if (plain == raw.len) {
+    if (json_plain_len(raw) == raw.len) {
         return raw;
     }
     struct buf escaped;

@@ -11,17 +11,27 @@
  * 4. Link goes out in the head: if the first page does not reach the end of what was asked for,
  *    the walk goes on from there without writing, at most LIMIT_MAX rows.
  */
-#include "api/decimal.h"
 #include "api/handlers.h"
 #include "api/moment.h"
 #include "api/name_memo.h"
 #include "api/params.h"
+#include "api/row_text.h"
 #include "api/services.h"
 #include "api/work.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/require.h"
 #include "domain/message.h"
 #include "domain/name.h"
+
+/* What a row has beside its entry's numbers and its three texts: at most so much. */
+#define ROW_REST_MAX_BYTES (96u + TIME_RFC3339_LEN + 2 * ROW_DECIMAL_MAX_BYTES)
+
+struct message_row {
+    struct entry entry;
+    struct str from;
+    struct str to;
+};
 
 static enum error list_begin(struct exchange *exchange, struct services *services,
                              const struct page_params *params, int64_t other_id);
@@ -30,10 +40,10 @@ static enum error with_user_find(struct exchange *exchange, struct services *ser
 static enum error page_write(struct exchange *exchange, struct store *store);
 static enum error rows_write(struct exchange *exchange, struct store *store);
 static enum error row_names_find(struct exchange *exchange, struct name_memo *memo,
-                                 const struct entry *entry, struct str *out_from,
-                                 struct str *out_to);
+                                 struct message_row *row);
 static enum list_row row_write(struct message_list_work *work, struct buf *body,
-                               const struct entry *entry, struct str from, struct str to);
+                               struct time_writer *times, const struct message_row *row);
+static char *row_put(char *at, struct time_writer *times, const struct message_row *row);
 static enum error link_write(struct exchange *exchange, struct store *store, uint64_t rows_left,
                              int64_t last_seq);
 static void page_memory_end(struct message_list_work *work, struct arena *arena);
@@ -144,35 +154,34 @@ static enum error rows_write(struct exchange *exchange, struct store *store)
     struct response *response = &exchange->response;
     bool needs_link = work->is_paged && exchange->page == 0;
     struct name_memo memo;
-    struct entry entry;
+    struct time_writer times;
+    struct message_row row;
     bool is_found = true;
 
     name_memo_init(&memo, store, &exchange->arena);
+    time_writer_init(&times);
     while (work->rows_left > 0) {
-        struct str from;
-        struct str to;
-
-        enum error error = store_walk_next(store, &is_found, &entry);
+        enum error error = store_walk_next(store, &is_found, &row.entry);
         if (error != OK) {
             return error;
         }
         if (!is_found) {
             break;
         }
-        if (entry.seq > work->head_seq) {
+        if (row.entry.seq > work->head_seq) {
             continue; /* came while the list was read */
         }
-        error = row_names_find(exchange, &memo, &entry, &from, &to);
+        error = row_names_find(exchange, &memo, &row);
         if (error != OK) {
             return error;
         }
-        enum list_row row = row_write(work, &response->body, &entry, from, to);
-        if (row != LIST_ROW_WRITTEN) {
+        if (row_write(work, &response->body, &times, &row) != LIST_ROW_WRITTEN) {
             response->has_more = true;
-            return needs_link ? link_write(exchange, store, work->rows_left - 1, entry.seq) : OK;
+            return needs_link ? link_write(exchange, store, work->rows_left - 1, row.entry.seq)
+                              : OK;
         }
         work->rows_left--;
-        work->walk.before_seq = entry.seq;
+        work->walk.before_seq = row.entry.seq;
     }
     list_page_close(&work->page, &response->body);
     return needs_link && is_found ? link_write(exchange, store, 0, work->walk.before_seq) : OK;
@@ -180,58 +189,68 @@ static enum error rows_write(struct exchange *exchange, struct store *store)
 
 /* Those of the row that is cut are the ones it began with. */
 static enum error row_names_find(struct exchange *exchange, struct name_memo *memo,
-                                 const struct entry *entry, struct str *out_from,
-                                 struct str *out_to)
+                                 struct message_row *row)
 {
     const struct message_list_work *work = &exchange->work->messages;
-    bool is_received = entry->kind == ENTRY_MESSAGE_RECEIVED;
+    bool is_received = row->entry.kind == ENTRY_MESSAGE_RECEIVED;
 
     if (work->page.row_offset_bytes > 0) {
-        if (entry->seq != work->cut_seq) {
+        if (row->entry.seq != work->cut_seq) {
             log_event(LOG_ERROR, "entry_vanished", LOG_INT("seq", work->cut_seq), LOG_END);
             return ERROR_STORE_FAILED;
         }
-        *out_from = work->cut_from;
-        *out_to = work->cut_to;
+        row->from = work->cut_from;
+        row->to = work->cut_to;
         return OK;
     }
-    enum error error = name_memo_find(memo, exchange->account_id, is_received ? out_to : out_from);
+    enum error error =
+        name_memo_find(memo, exchange->account_id, is_received ? &row->to : &row->from);
     if (error != OK) {
         return error;
     }
-    return name_memo_find(memo, entry->other_id, is_received ? out_from : out_to);
+    return name_memo_find(memo, row->entry.other_id, is_received ? &row->from : &row->to);
 }
 
 static enum list_row row_write(struct message_list_work *work, struct buf *body,
-                               const struct entry *entry, struct str from, struct str to)
+                               struct time_writer *times, const struct message_row *row)
 {
-    char id_text[DECIMAL_MAX_BYTES];
-    char seq_text[DECIMAL_MAX_BYTES];
-    char created_at[TIME_RFC3339_LEN + 1];
+    size_t max_bytes = ROW_REST_MAX_BYTES + row->from.len + row->to.len + row->entry.text.len;
+    char *at = list_page_row_begin(&work->page, body, max_bytes);
 
-    time_to_rfc3339(entry->created_at_ms, created_at);
-    const struct str parts[] = {
-        STR("{\"id\":"),
-        decimal_text(entry->ref, id_text),
-        STR(",\"from_username\":\""),
-        from,
-        STR("\",\"to_username\":\""),
-        to,
-        STR("\",\"content\":\""),
-        entry->text,
-        STR("\",\"created_at\":\""),
-        {created_at, TIME_RFC3339_LEN},
-        STR("\",\"seq\":"),
-        decimal_text(entry->seq, seq_text),
-        STR("}"),
-    };
-    enum list_row row = list_page_add(&work->page, body, parts, sizeof parts / sizeof parts[0]);
-    if (row == LIST_ROW_CUT) {
-        work->cut_seq = entry->seq;
-        work->cut_from = from;
-        work->cut_to = to;
+    if (at != NULL) {
+        list_page_row_end(&work->page, body, row_put(at, times, row));
+        return LIST_ROW_WRITTEN;
     }
-    return row;
+    struct buf made;
+    buf_init(&made, max_bytes);
+    at = buf_reserve(&made, max_bytes);
+    REQUIRE(at != NULL);
+    buf_grow(&made, (size_t)(row_put(at, times, row) - at));
+    enum list_row written = list_page_add(&work->page, body, buf_str(&made));
+    buf_release(&made);
+    if (written == LIST_ROW_CUT) {
+        work->cut_seq = row->entry.seq;
+        work->cut_from = row->from;
+        work->cut_to = row->to;
+    }
+    return written;
+}
+
+static char *row_put(char *at, struct time_writer *times, const struct message_row *row)
+{
+    at = row_text(at, STR("{\"id\":"));
+    at = row_decimal(at, row->entry.ref);
+    at = row_text(at, STR(",\"from_username\":\""));
+    at = row_text(at, row->from);
+    at = row_text(at, STR("\",\"to_username\":\""));
+    at = row_text(at, row->to);
+    at = row_text(at, STR("\",\"content\":\""));
+    at = row_text(at, row->entry.text);
+    at = row_text(at, STR("\",\"created_at\":\""));
+    at = row_text(at, time_write_rfc3339(times, row->entry.created_at_ms));
+    at = row_text(at, STR("\",\"seq\":"));
+    at = row_decimal(at, row->entry.seq);
+    return row_text(at, STR("}"));
 }
 
 /* Walks on over the rows that are still asked for; a row behind them is what the link tells. */

@@ -57,8 +57,7 @@ enum error api_session_list(struct exchange *exchange, struct services *services
     while (work->next < work->count && !response->has_more) {
         buf_clear(&row);
         session_write(&work->sessions[work->next], exchange->session_id, &row);
-        struct str part = buf_str(&row);
-        if (list_page_add(&work->page, &response->body, &part, 1) == LIST_ROW_WRITTEN) {
+        if (list_page_add(&work->page, &response->body, buf_str(&row)) == LIST_ROW_WRITTEN) {
             work->next++;
         } else {
             response->has_more = true;

@@ -42,19 +42,13 @@ struct message_list_work {
     struct arena_mark mark; /* what is behind it lasts one page */
 };
 
-/* One row of the conversation list. */
-struct conversation_row {
-    int64_t last_seq;
-    int64_t unread_count;
-};
-
 struct conversation_list_work {
-    struct conversation_row *rows;
+    struct conversation_head *rows;
     size_t count;
     size_t next;
     struct list_page page;
     struct str cut_username; /* the row that is cut, while page.row_offset_bytes > 0 */
-    struct arena_mark mark;  /* what is behind it lasts one row */
+    struct arena_mark mark;  /* what is behind it lasts one page */
 };
 
 struct session_list_work {

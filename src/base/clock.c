@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/digits.h"
 #include "base/require.h"
 
 #define MS_PER_S 1000LL
@@ -24,12 +25,12 @@
 
 struct calendar_time {
     int year, month, day; /* month and day from 1 */
-    int hour, minute, second, ms;
+    int64_t in_day_ms;
     int weekday; /* 0 is Sunday */
 };
 
 static int64_t clock_read_ms(clockid_t id);
-static void digits_write(char *out, int count, int number);
+static int64_t time_clamped(int64_t wall_ms);
 static struct calendar_time calendar_from_ms(int64_t wall_ms);
 static int64_t days_from_civil(int year, int month, int day);
 static int month_days(int year, int month);
@@ -56,33 +57,49 @@ static int64_t clock_read_ms(clockid_t id)
     return (int64_t)now.tv_sec * MS_PER_S + now.tv_nsec / 1000000;
 }
 
-/* Both writers print into a larger room first: the compiler cannot see how small the numbers are.
- */
-#define TIME_ROOM_BYTES 128
-
 void time_to_rfc3339(int64_t wall_ms, char out[TIME_RFC3339_LEN + 1])
 {
-    struct calendar_time t = calendar_from_ms(wall_ms);
+    struct time_writer writer;
 
-    /* By hand: a list writes one for each row, and snprintf took half of a list's time. */
-    memcpy(out, "0000-00-00T00:00:00.000Z", TIME_RFC3339_LEN + 1);
-    digits_write(out, 4, t.year);
-    digits_write(out + 5, 2, t.month);
-    digits_write(out + 8, 2, t.day);
-    digits_write(out + 11, 2, t.hour);
-    digits_write(out + 14, 2, t.minute);
-    digits_write(out + 17, 2, t.second);
-    digits_write(out + 20, 3, t.ms);
+    time_writer_init(&writer);
+    (void)time_write_rfc3339(&writer, wall_ms);
+    memcpy(out, writer.text, TIME_RFC3339_LEN + 1);
 }
 
-/* The last `count` digits of a number that is not negative. */
-static void digits_write(char *out, int count, int number)
+void time_writer_init(struct time_writer *writer)
 {
-    for (int i = count - 1; i >= 0; i--) {
-        out[i] = (char)('0' + number % 10);
-        number /= 10;
-    }
+    *writer = (struct time_writer){0, "1970-01-01T00:00:00.000Z"};
 }
+
+/* By hand: a list writes one for each row, and snprintf took half of a list's time. */
+struct str time_write_rfc3339(struct time_writer *writer, int64_t wall_ms)
+{
+    int64_t in_day_ms = time_clamped(wall_ms) - writer->day_starts_ms;
+
+    if (in_day_ms < 0 || in_day_ms >= MS_PER_DAY) {
+        struct calendar_time t = calendar_from_ms(wall_ms);
+
+        digits_write_pair(writer->text, (unsigned)t.year / 100);
+        digits_write_pair(writer->text + 2, (unsigned)t.year % 100);
+        digits_write_pair(writer->text + 5, (unsigned)t.month);
+        digits_write_pair(writer->text + 8, (unsigned)t.day);
+        in_day_ms = t.in_day_ms;
+        writer->day_starts_ms = time_clamped(wall_ms) - in_day_ms;
+    }
+    unsigned ms = (unsigned)in_day_ms;
+    unsigned seconds = ms / 1000;
+    unsigned minutes = seconds / 60;
+
+    digits_write_pair(writer->text + 11, minutes / 60);
+    digits_write_pair(writer->text + 14, minutes % 60);
+    digits_write_pair(writer->text + 17, seconds % 60);
+    digits_write_pair(writer->text + 20, ms % 1000 / 10);
+    writer->text[22] = (char)('0' + ms % 10);
+    return (struct str){writer->text, TIME_RFC3339_LEN};
+}
+
+/* It is printed into a larger room first: the compiler cannot see how small the numbers are. */
+#define TIME_ROOM_BYTES 128
 
 void time_to_imf_fixdate(int64_t wall_ms, char out[TIME_IMF_FIXDATE_LEN + 1])
 {
@@ -90,27 +107,29 @@ void time_to_imf_fixdate(int64_t wall_ms, char out[TIME_IMF_FIXDATE_LEN + 1])
     static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     struct calendar_time t = calendar_from_ms(wall_ms);
+    int in_day_s = (int)(t.in_day_ms / MS_PER_S);
     char room[TIME_ROOM_BYTES];
-    int len =
-        snprintf(room, sizeof room, "%s, %02d %s %04d %02d:%02d:%02d GMT", weekdays[t.weekday],
-                 t.day, months[t.month - 1], t.year, t.hour, t.minute, t.second);
+    int len = snprintf(room, sizeof room, "%s, %02d %s %04d %02d:%02d:%02d GMT",
+                       weekdays[t.weekday], t.day, months[t.month - 1], t.year, in_day_s / 3600,
+                       in_day_s / 60 % 60, in_day_s % 60);
 
     REQUIRE(len == (int)TIME_IMF_FIXDATE_LEN);
     memcpy(out, room, TIME_IMF_FIXDATE_LEN + 1);
 }
 
-static struct calendar_time calendar_from_ms(int64_t wall_ms)
+static int64_t time_clamped(int64_t wall_ms)
 {
     if (wall_ms < YEAR_0000_MS) {
-        wall_ms = YEAR_0000_MS;
+        return YEAR_0000_MS;
     }
-    if (wall_ms >= YEAR_10000_MS) {
-        wall_ms = YEAR_10000_MS - 1;
-    }
+    return wall_ms >= YEAR_10000_MS ? YEAR_10000_MS - 1 : wall_ms;
+}
+
+static struct calendar_time calendar_from_ms(int64_t wall_ms)
+{
     /* From here on counted from 0000-01-01, where nothing is negative. */
-    int64_t since_ms = wall_ms - YEAR_0000_MS;
+    int64_t since_ms = time_clamped(wall_ms) - YEAR_0000_MS;
     int64_t days = since_ms / MS_PER_DAY;
-    int64_t in_day_ms = since_ms % MS_PER_DAY;
     /* 0000-01-01 is 60 days before the era that begins on 0000-03-01. */
     int64_t era_days = days - 60 + DAYS_PER_ERA;
     int64_t era = era_days / DAYS_PER_ERA - 1;
@@ -126,10 +145,7 @@ static struct calendar_time calendar_from_ms(int64_t wall_ms)
         .year = (int)(era * 400 + year_of_era + (month <= 2 ? 1 : 0)),
         .month = (int)month,
         .day = (int)(day_of_year - (153 * month_of_year + 2) / 5 + 1),
-        .hour = (int)(in_day_ms / (60LL * 60 * MS_PER_S)),
-        .minute = (int)(in_day_ms / (60LL * MS_PER_S) % 60),
-        .second = (int)(in_day_ms / MS_PER_S % 60),
-        .ms = (int)(in_day_ms % MS_PER_S),
+        .in_day_ms = since_ms % MS_PER_DAY,
         .weekday = (int)((days + 6) % 7), /* 0000-01-01 was a Saturday */
     };
 }

@@ -22,6 +22,15 @@ int64_t clock_monotonic_ms(void);
 #define TIME_RFC3339_LEN 24u
 /* Writes 24 characters and a NUL. Times outside the years 0000-9999 are clamped to them. */
 void time_to_rfc3339(int64_t wall_ms, char out[TIME_RFC3339_LEN + 1]);
+/* The same for many times, of which those of one day come together mostly: the date is worked out
+ * when the day changes. */
+struct time_writer {
+    int64_t day_starts_ms;
+    char text[TIME_RFC3339_LEN + 1];
+};
+void time_writer_init(struct time_writer *writer);
+/* 24 characters in the writer, until the next call. */
+struct str time_write_rfc3339(struct time_writer *writer, int64_t wall_ms);
 /* Reads RFC 3339 with any offset and 0-9 fractional digits (cut to milliseconds), `T`, `t` or a
  * space between date and time, and SQLite's form without an offset (UTC). */
 bool time_from_rfc3339(struct str text, int64_t *out_wall_ms);

@@ -1,26 +1,36 @@
 /* json_text.c - stretches that need no escape are appended whole; most texts are one stretch. */
 #include "base/json_text.h"
 
+#include <stdbool.h>
+
 static void append_escaped(struct buf *out, unsigned char byte);
+
+size_t json_plain_len(struct str raw)
+{
+    /* A table, since every name and every message goes through here byte by byte. */
+    static const bool needs_escape[256] = {
+        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, /* below 0x20 */
+        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, ['"'] = 1, ['\\'] = 1,
+    };
+    size_t len = 0;
+
+    while (len < raw.len && !needs_escape[(unsigned char)raw.ptr[len]]) {
+        len++;
+    }
+    return len;
+}
 
 void json_escape(struct str raw, struct buf *out)
 {
-    size_t plain_start = 0;
+    while (raw.len > 0) {
+        size_t plain_len = json_plain_len(raw);
 
-    for (size_t i = 0; i < raw.len; i++) {
-        unsigned char byte = (unsigned char)raw.ptr[i];
-
-        if (byte >= 0x20 && byte != '"' && byte != '\\') {
-            continue;
+        buf_append(out, raw.ptr, plain_len);
+        if (plain_len == raw.len) {
+            return;
         }
-        if (i > plain_start) {
-            buf_append(out, raw.ptr + plain_start, i - plain_start);
-        }
-        append_escaped(out, byte);
-        plain_start = i + 1;
-    }
-    if (raw.len > plain_start) {
-        buf_append(out, raw.ptr + plain_start, raw.len - plain_start);
+        append_escaped(out, (unsigned char)raw.ptr[plain_len]);
+        raw = (struct str){raw.ptr + plain_len + 1, raw.len - plain_len - 1};
     }
 }
 

@@ -239,9 +239,13 @@ struct message_walk {
 };
 /* Starts a walk. One at a time per store; other calls may come between its steps. */
 MUST_CHECK enum error store_walk_begin(struct store *store, const struct message_walk *walk);
-/* The next message; its text is borrowed until the next step or the end. */
+/* The next message, `received` and `chain` left 0: lists show neither. Its text is borrowed until
+ * the next step or the end. */
 MUST_CHECK enum error store_walk_next(struct store *store, bool *out_found,
                                       struct entry *out_entry);
+/* From now on only messages below `before_seq`, at one look-up for whatever lies in between. For
+ * walks through all conversations. */
+void store_walk_skip(struct store *store, int64_t before_seq);
 void store_walk_end(struct store *store);
 
 /* The next message id: never given twice, also after a crash; a unit undone may leave a gap. */
@@ -261,10 +265,15 @@ MUST_CHECK enum error store_conversation_find(struct store *store, int64_t accou
                                               struct conversation *out_conversation);
 MUST_CHECK enum error store_conversation_set(struct store *store, int64_t account_id,
                                              const struct conversation *conversation);
+/* A conversation as lists need it. */
+struct conversation_head {
+    int64_t last_seq;
+    int64_t unread_count; /* received, not read */
+};
 /* All of the account's, in descending order of last_seq. */
 MUST_CHECK enum error store_conversation_list(struct store *store, int64_t account_id,
                                               struct arena *arena,
-                                              struct conversation **out_conversations,
+                                              struct conversation_head **out_heads,
                                               size_t *out_count);
 /* Ids of accounts it has a conversation with, ascending, above `after_id`, at most `max`. */
 MUST_CHECK enum error store_contact_list(struct store *store, int64_t account_id, int64_t after_id,

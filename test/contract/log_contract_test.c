@@ -164,6 +164,9 @@ static void compare_walk(struct fixture *f, const struct entry *model,
             assert_int_equal(entry.kind, model[i].kind);
             assert_int_equal(entry.other_id, model[i].other_id);
             assert_str(entry.text, "hello \\\"you\\\"");
+            /* Left out by every store, so that nobody comes to need them. */
+            assert_int_equal(entry.received, 0);
+            assert_int_equal(entry.chain, 0);
         }
     }
     for (int i = 0; i < 2; i++) {
@@ -208,6 +211,53 @@ static void walks_find_what_the_model_finds(void **state)
         if (model[at].kind != ENTRY_READ_BY_OTHER) {
             compare_walk(f, model, &walk);
         }
+    }
+    store_snapshot_end(f->store);
+}
+
+/* From where it stands to random places below, near and far, also upwards, which does nothing. */
+static void a_walk_skips_to_where_it_is_told(void **state)
+{
+    struct fixture *f = *state;
+    struct entry model[MODEL_ENTRIES];
+    const char *given = getenv("MIGCHAT_TEST_SEED");
+    unsigned seed = given == NULL ? (unsigned)getpid() : (unsigned)strtoul(given, NULL, 10);
+
+    print_message("MIGCHAT_TEST_SEED=%u\n", seed);
+    assert_ok(store_batch_begin(f->store));
+    fill_log(f, &seed, model);
+    assert_ok(store_batch_commit(f->store));
+    assert_ok(store_snapshot_begin(f->store));
+    for (int round = 0; round < 300; round++) {
+        struct message_walk walk = {1, 0, INT64_MAX, round % 3 == 0 ? round : 0};
+        struct message_walk left = walk;
+        int64_t step_max = 1 + (int64_t)(next_random(&seed) % 20);
+        bool found = true;
+
+        assert_ok(store_walk_begin(f->store, &walk));
+        while (found) {
+            struct entry entry = {0};
+            int64_t at = MODEL_ENTRIES - 1;
+            int64_t above = left.before_seq == INT64_MAX ? MODEL_ENTRIES + 1 : left.before_seq;
+            int64_t before_seq = above + 2 - (int64_t)(next_random(&seed) % (uint64_t)step_max);
+
+            if (next_random(&seed) % 4 != 0) {
+                store_walk_skip(f->store, before_seq);
+                left.before_seq = before_seq < left.before_seq ? before_seq : left.before_seq;
+            }
+            while (at >= 0 && !model_matches(&model[at], &left)) {
+                at--;
+            }
+            assert_ok(store_walk_next(f->store, &found, &entry));
+            assert_int_equal(found, at >= 0);
+            if (found) {
+                assert_int_equal(entry.seq, model[at].seq);
+                assert_int_equal(entry.other_id, model[at].other_id);
+                assert_str(entry.text, "hello \\\"you\\\"");
+                left.before_seq = entry.seq;
+            }
+        }
+        store_walk_end(f->store);
     }
     store_snapshot_end(f->store);
 }
@@ -408,6 +458,7 @@ int main(void)
         CONTRACT_CASE(an_entry_may_have_no_text),
         CONTRACT_CASE(message_ids_rise_and_are_never_given_again),
         CONTRACT_CASE(walks_find_what_the_model_finds),
+        CONTRACT_CASE(a_walk_skips_to_where_it_is_told),
         CONTRACT_CASE(a_walk_through_an_empty_log_finds_nothing),
         CONTRACT_CASE(a_walk_down_a_chain_starts_at_one_of_its_messages),
         CONTRACT_CASE(other_calls_come_between_the_steps_of_a_walk),

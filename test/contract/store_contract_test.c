@@ -251,7 +251,7 @@ static void conversations_come_latest_first_and_contacts_in_order(void **state)
     static const struct conversation rows[] = {{5, 10, 3, 1}, {2, 30, 0, 0}, {9, 20, 4, 4}};
     struct conversation changed = {5, 40, 6, 6};
     struct conversation one = {0};
-    struct conversation *list = NULL;
+    struct conversation_head *list = NULL;
     int64_t *ids = NULL;
     size_t count = 0;
     bool found = false;
@@ -262,11 +262,11 @@ static void conversations_come_latest_first_and_contacts_in_order(void **state)
     }
     assert_ok(store_conversation_list(f->store, 1, &f->arena, &list, &count));
     assert_int_equal(count, 3);
-    assert_int_equal(list[0].other_id, 2);
-    assert_int_equal(list[1].other_id, 9);
-    assert_int_equal(list[1].received, 4);
-    assert_int_equal(list[1].read, 4);
-    assert_int_equal(list[2].other_id, 5);
+    assert_int_equal(list[0].last_seq, 30);
+    assert_int_equal(list[1].last_seq, 20);
+    assert_int_equal(list[1].unread_count, 0);
+    assert_int_equal(list[2].last_seq, 10);
+    assert_int_equal(list[2].unread_count, 2);
     assert_ok(store_conversation_set(f->store, 1, &changed));
     fixture_commit_and_reopen(f);
     assert_ok(store_conversation_find(f->store, 1, 5, &found, &one));
@@ -275,7 +275,8 @@ static void conversations_come_latest_first_and_contacts_in_order(void **state)
     assert_ok(store_conversation_find(f->store, 5, 1, &found, &one));
     assert_false(found);
     assert_ok(store_conversation_list(f->store, 1, &f->arena, &list, &count));
-    assert_int_equal(list[0].other_id, 5);
+    assert_int_equal(list[0].last_seq, 40);
+    assert_int_equal(list[0].unread_count, 0);
     assert_ok(store_contact_list(f->store, 1, 0, 2, &f->arena, &ids, &count));
     assert_int_equal(count, 2);
     assert_int_equal(ids[0], 2);

@@ -16,7 +16,7 @@ static bool walk_can_start(const struct store *store, const struct message_walk 
 static bool walk_meets(const struct message_walk *walk, const struct fake_entry *row);
 static struct fake_conversation *conversation_row(struct store *store, int64_t account_id,
                                                   int64_t other_id);
-static int compare_conversations(const void *a, const void *b);
+static int compare_heads(const void *a, const void *b);
 static int compare_ids(const void *a, const void *b);
 static const struct fake_sent_key *sent_key_row(const struct store *store, int64_t account_id,
                                                 struct str key);
@@ -156,6 +156,8 @@ enum error store_walk_next(struct store *store, bool *out_found, struct entry *o
         }
         *out_entry = *newest;
         out_entry->text.ptr = store->walk_text;
+        out_entry->received = 0;
+        out_entry->chain = 0;
     }
     return OK;
 }
@@ -165,6 +167,14 @@ static bool walk_meets(const struct message_walk *walk, const struct fake_entry 
     return row->account_id == walk->account_id && is_message(&row->entry) &&
            (walk->other_id == 0 || row->entry.other_id == walk->other_id) &&
            row->entry.seq < walk->before_seq && row->entry.seq > walk->after_seq;
+}
+
+void store_walk_skip(struct store *store, int64_t before_seq)
+{
+    REQUIRE(store->is_walking && store->walk.other_id == 0);
+    if (before_seq < store->walk.before_seq) {
+        store->walk.before_seq = before_seq;
+    }
 }
 
 void store_walk_end(struct store *store)
@@ -239,7 +249,7 @@ static struct fake_conversation *conversation_row(struct store *store, int64_t a
 }
 
 enum error store_conversation_list(struct store *store, int64_t account_id, struct arena *arena,
-                                   struct conversation **out_conversations, size_t *out_count)
+                                   struct conversation_head **out_heads, size_t *out_count)
 {
     enum error error = fake_enter(store);
 
@@ -247,28 +257,31 @@ enum error store_conversation_list(struct store *store, int64_t account_id, stru
         return error;
     }
     const struct fake_table *conversations = &store->home->rows.conversations;
-    struct conversation *found = arena_alloc(arena, conversations->count * sizeof(*found));
+    struct conversation_head *found = arena_alloc(arena, conversations->count * sizeof(*found));
     size_t count = 0;
 
     for (size_t i = 0; i < conversations->count; i++) {
         const struct fake_conversation *row = FAKE_ROW(*conversations, struct fake_conversation, i);
 
         if (row->account_id == account_id) {
-            found[count++] = row->conversation;
+            found[count++] = (struct conversation_head){
+                .last_seq = row->conversation.last_seq,
+                .unread_count = row->conversation.received - row->conversation.read,
+            };
         }
     }
     if (count > 0) {
-        qsort(found, count, sizeof(*found), compare_conversations);
+        qsort(found, count, sizeof(*found), compare_heads);
     }
-    *out_conversations = found;
+    *out_heads = found;
     *out_count = count;
     return OK;
 }
 
-static int compare_conversations(const void *a, const void *b)
+static int compare_heads(const void *a, const void *b)
 {
-    int64_t left = ((const struct conversation *)a)->last_seq;
-    int64_t right = ((const struct conversation *)b)->last_seq;
+    int64_t left = ((const struct conversation_head *)a)->last_seq;
+    int64_t right = ((const struct conversation_head *)b)->last_seq;
 
     return (left < right) - (left > right);
 }

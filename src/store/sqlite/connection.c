@@ -231,6 +231,9 @@ static enum error store_set_up(struct store *store)
             -(long long)(is_writer ? settings->writer_cache_kib : settings->reader_cache_kib));
     }
     if (error == OK) {
+        error = walk_function_add(store);
+    }
+    if (error == OK) {
         error = meta_epoch_find(store->database, store->epoch);
     }
     return error;

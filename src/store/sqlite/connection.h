@@ -85,8 +85,9 @@ struct walk_state {
     bool is_open;
     bool has_query; /* `query` is between two steps and must be ended */
     struct message_walk wanted;
-    int64_t next_seq; /* all conversations: exclusive bound to seek from; one: the entry itself */
+    int64_t next_seq; /* all conversations: exclusive bound of what is to come; one: the entry */
     struct query query;
+    struct entry row; /* where `query` is */
 };
 
 struct store {
@@ -181,6 +182,8 @@ MUST_CHECK enum error counter_take(struct store *store, enum counter_name name, 
 /* meta `names`, read once per snapshot or batch; empties the name cache when it changed. */
 MUST_CHECK enum error names_refresh(struct store *store);
 void name_cache_clear(struct store *store);
+/* Adds the SQL function of walk.c to a new connection. */
+MUST_CHECK enum error walk_function_add(struct store *store);
 
 /* For binding: an empty text is still a text, not NULL. */
 static inline struct str text_of(const struct buf *buf)

@@ -1,7 +1,6 @@
 /* entry.h - the rows of table log, for the files that read and write them.
  *
- * Uses:    store/sqlite/connection.h. Used by: log.c, walk.c, adopt_messages.c. Thread: the
- *          store's.
+ * Uses:    store/sqlite/connection.h. Used by: log.c, adopt_messages.c. Thread: the store's.
  */
 #ifndef MIGCHAT_STORE_SQLITE_ENTRY_H
 #define MIGCHAT_STORE_SQLITE_ENTRY_H

@@ -85,6 +85,32 @@ static void every_day_of_four_eras_agrees_with_libc_and_reads_back(void **state)
     }
 }
 
+/* Around the ends of days, back and forth, and at both ends of time. */
+static void a_writer_writes_what_each_time_alone_would_be(void **state)
+{
+    static const int64_t steps_ms[] = {1,  MS_PER_DAY - 1,  1, -1, -MS_PER_DAY, MS_PER_DAY,
+                                       -2, 40 * MS_PER_DAY, 0, 1,  3600000,     -7};
+    static const int64_t ends_ms[] = {
+        INT64_MAX,      -1, INT64_MIN, INT64_MIN + 1, 0, 253402300800000, 253402300799999,
+        -62167219200001};
+    struct time_writer writer;
+    int64_t wall_ms = 1762128000000 - 3 * MS_PER_DAY;
+    char text[TIME_RFC3339_LEN + 1];
+
+    (void)state;
+    time_writer_init(&writer);
+    for (size_t i = 0; i < 1000; i++) {
+        size_t ends = sizeof ends_ms / sizeof ends_ms[0];
+        int64_t at_ms = i % 5 == 4 ? ends_ms[i / 5 % ends] : wall_ms;
+        struct str written = time_write_rfc3339(&writer, at_ms);
+
+        time_to_rfc3339(at_ms, text);
+        assert_int_equal(written.len, TIME_RFC3339_LEN);
+        assert_memory_equal(written.ptr, text, TIME_RFC3339_LEN);
+        wall_ms += steps_ms[i % (sizeof steps_ms / sizeof steps_ms[0])];
+    }
+}
+
 static void all_forms_of_the_rust_server_and_sqlite_are_read(void **state)
 {
     (void)state;
@@ -158,6 +184,7 @@ int main(void)
         cmocka_unit_test(known_moments_are_written_as_the_standards_say),
         cmocka_unit_test(times_beyond_the_four_digit_years_are_clamped),
         cmocka_unit_test(every_day_of_four_eras_agrees_with_libc_and_reads_back),
+        cmocka_unit_test(a_writer_writes_what_each_time_alone_would_be),
         cmocka_unit_test(all_forms_of_the_rust_server_and_sqlite_are_read),
         cmocka_unit_test(what_is_no_time_leaves_the_result_alone),
         cmocka_unit_test(the_clocks_run),
