@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/put.h"
 #include "base/require.h"
 
 #define CAPACITY_FIRST_BYTES 64u
-#define INT64_TEXT_MAX_BYTES 20u /* "-9223372036854775808" */
 
 void buf_init(struct buf *buf, size_t max_bytes)
 {
@@ -58,18 +58,14 @@ void buf_append_char(struct buf *buf, char c)
 
 void buf_append_int(struct buf *buf, int64_t value)
 {
-    char digits[INT64_TEXT_MAX_BYTES];
-    size_t at = sizeof digits;
-    uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    char text[1 + PUT_UINT_MAX_BYTES];
+    char *end = text;
 
-    do {
-        digits[--at] = (char)('0' + left % 10);
-        left /= 10;
-    } while (left > 0);
     if (value < 0) {
-        digits[--at] = '-';
+        *end++ = '-';
     }
-    buf_append(buf, digits + at, sizeof digits - at);
+    end = put_uint(end, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+    buf_append(buf, text, (size_t)(end - text));
 }
 
 void buf_append_format(struct buf *buf, const char *format, ...)

@@ -5,11 +5,12 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "http/chars.h"
 #include "http/uri.h"
 
 static bool is_ipv6_literal(struct str address);
-static bool is_registered_name(struct str name);
-static bool is_port(struct str port);
+static size_t registered_name_len(struct str s);
+static bool is_colon_and_port(struct str s);
 
 bool authority_is_valid(struct str authority)
 {
@@ -21,11 +22,11 @@ bool authority_is_valid(struct str authority)
         if (rest.ptr == NULL || !is_ipv6_literal(address)) {
             return false;
         }
-        return rest.len == 0 ||
-               (rest.ptr[0] == ':' && is_port((struct str){rest.ptr + 1, rest.len - 1}));
+        return rest.len == 0 || is_colon_and_port(rest);
     }
-    struct str host = str_cut(&rest, ':');
-    return host.len > 0 && is_registered_name(host) && is_port(rest);
+    size_t host_len = registered_name_len(authority);
+    rest = (struct str){authority.ptr + host_len, authority.len - host_len};
+    return host_len > 0 && (rest.len == 0 || is_colon_and_port(rest));
 }
 
 static bool is_ipv6_literal(struct str address)
@@ -41,27 +42,24 @@ static bool is_ipv6_literal(struct str address)
     return inet_pton(AF_INET6, text, &parsed) == 1;
 }
 
-static bool is_registered_name(struct str name)
+/* Of the longest one that `s` begins with. */
+static size_t registered_name_len(struct str s)
 {
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.ptr[i];
-        if (c == '%') {
-            if (!uri_escape_is_valid((struct str){name.ptr + i, name.len - i})) {
-                return false;
-            }
-        } else if (c == ',' || !(uri_char_is(c, URI_UNRESERVED) || uri_char_is(c, URI_SUB_DELIM))) {
-            return false;
-        }
+    size_t len = 0;
+
+    while (len < s.len && (char_is(s.ptr[len], CHAR_HOST) ||
+                           uri_escape_is_valid((struct str){s.ptr + len, s.len - len}))) {
+        len++;
     }
-    return true;
+    return len;
 }
 
-static bool is_port(struct str port)
+static bool is_colon_and_port(struct str s)
 {
-    for (size_t i = 0; i < port.len; i++) {
-        if (port.ptr[i] < '0' || port.ptr[i] > '9') {
+    for (size_t i = 1; i < s.len; i++) {
+        if (s.ptr[i] < '0' || s.ptr[i] > '9') {
             return false;
         }
     }
-    return true;
+    return s.ptr[0] == ':';
 }

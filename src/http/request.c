@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "http/chars.h"
+
 /* What a pooled request keeps; larger buffers go back. */
 #define HEAD_KEPT_BYTES 2048u
 #define BODY_KEPT_BYTES 2048u
@@ -13,7 +15,6 @@ static const char bearer_scheme[] = "Bearer";
 
 static struct str field_name(const struct request *request, const struct request_field *field);
 static struct str field_value(const struct request *request, const struct request_field *field);
-static bool is_alphanumeric(char c);
 
 static const struct str method_names[METHOD_COUNT] = {
     [METHOD_UNKNOWN] = {"UNKNOWN", 7}, [METHOD_GET] = {"GET", 3},
@@ -125,7 +126,7 @@ enum error request_token(const struct request *request, struct str *out_token)
         return ERROR_TOKEN_INVALID;
     }
     for (size_t i = 0; i < token.len; i++) {
-        if (!is_alphanumeric(token.ptr[i])) {
+        if (!char_is(token.ptr[i], CHAR_ALPHANUMERIC)) {
             return ERROR_TOKEN_INVALID;
         }
     }
@@ -141,9 +142,4 @@ static struct str field_name(const struct request *request, const struct request
 static struct str field_value(const struct request *request, const struct request_field *field)
 {
     return (struct str){request->head.ptr + field->value_at, field->value_len};
-}
-
-static bool is_alphanumeric(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }

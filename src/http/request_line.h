@@ -1,8 +1,9 @@
-/* request_line.h - the request line, byte by byte (RFC 9112 section 3).
+/* request_line.h - the request line, as it comes (RFC 9112 section 3).
  *
  * llhttp takes lines that are none (two spaces, HTTP/0.9, RTSP, the HTTP/2 preface) and cannot say
- * which part of a bad line was bad, so the line is checked here before llhttp sees it. The check
- * is a state of one byte; a line that can no longer become well-formed is refused at that byte.
+ * which part of a bad line was bad, so the line is checked here before llhttp sees it. What is kept
+ * between bytes is a state of one byte; a line that can no longer become well-formed is refused at
+ * that byte.
  *
  * Uses:    http/request.
  * Used by: http/parser.
@@ -37,8 +38,9 @@ enum request_line_state {
     LINE_REFUSED
 };
 
-/* The state after one more byte. */
-enum request_line_state request_line_next(enum request_line_state state, unsigned char byte);
+/* Reads on in a line that is neither complete nor refused, and returns how many bytes that took:
+ * all of them, or those up to and with the one that completed the line or made it LINE_REFUSED. */
+size_t request_line_take(enum request_line_state *state, struct str bytes);
 
 /* Judges the complete, well-formed line that request->head consists of: sets method, version and
  * the place of the target. VERSION_UNKNOWN for all but 1.0 and 1.1, METHOD_UNKNOWN. */

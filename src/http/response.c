@@ -1,12 +1,14 @@
 /* response.c - a response's storage, and its head as bytes. The body of an error is in problem.c.
  *
- * The head is put together from literals and a few numbers: this runs once a request on the loop.
+ * The head is put together from literals and a few numbers, in room reserved once: this runs once a
+ * request on the loop.
  */
 #include "http/response.h"
 
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/put.h"
 #include "base/require.h"
 #include "http/cors.h"
 #include "http/exchange.h"
@@ -14,12 +16,15 @@
 /* What a pooled response keeps; larger buffers go back. */
 #define FIELDS_KEPT_BYTES 512u
 #define BODY_KEPT_BYTES 2048u
+/* The longest head without CORS and the response's own fields has 319 bytes. */
+#define HEAD_OWN_MAX_BYTES 512u
 
-static void status_line_write(int status, struct buf *out);
-static void type_write(enum content_type type, struct buf *out);
-static void length_write(const struct exchange *exchange, struct buf *out);
-static void connection_write(const struct exchange *exchange, struct buf *out);
-static void field_write(struct str name, struct str value, struct buf *out);
+static char *head_own_put(char *at, const struct exchange *exchange, const char *date);
+static char *status_line_put(char *at, int status);
+static char *type_put(char *at, enum content_type type);
+static char *length_put(char *at, const struct exchange *exchange);
+static char *connection_put(char *at, const struct exchange *exchange);
+static char *field_put(char *at, struct str name, struct str value);
 
 void response_init(struct response *response)
 {
@@ -60,8 +65,10 @@ void response_field(struct response *response, struct str name, struct str value
     REQUIRE(value.len == 0 || (memchr(value.ptr, '\r', value.len) == NULL &&
                                memchr(value.ptr, '\n', value.len) == NULL));
     /* The whole line or nothing of it: half a field line would swallow the next one. */
-    if (buf_reserve(&response->fields, line_len) != NULL) {
-        field_write(name, value, &response->fields);
+    char *at = buf_reserve(&response->fields, line_len);
+    if (at != NULL) {
+        field_put(at, name, value);
+        buf_grow(&response->fields, line_len);
     }
 }
 
@@ -79,19 +86,14 @@ bool response_ends_connection(const struct exchange *exchange)
 void response_write_head(const struct exchange *exchange, const struct cors_policy *cors,
                          const char *date, struct buf *out)
 {
-    const struct response *response = &exchange->response;
+    char *start = buf_reserve(out, HEAD_OWN_MAX_BYTES);
 
-    status_line_write(response->status, out);
-    field_write(STR("Date"), (struct str){date, TIME_IMF_FIXDATE_LEN}, out);
-    type_write(response->type, out);
-    length_write(exchange, out);
-    connection_write(exchange, out);
-    if (exchange->request_id[0] != '\0') {
-        field_write(STR("X-Request-Id"), str_from(exchange->request_id), out);
+    if (start == NULL) {
+        return;
     }
-    buf_append_str(out, STR("Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"));
+    buf_grow(out, (size_t)(head_own_put(start, exchange, date) - start));
     cors_answer_fields(cors, &exchange->request, out);
-    buf_append(out, response->fields.ptr, response->fields.len);
+    buf_append_str(out, buf_str(&exchange->response.fields));
     buf_append_str(out, STR("\r\n"));
 }
 
@@ -149,66 +151,76 @@ const char *status_phrase(int status)
     }
 }
 
-static void status_line_write(int status, struct buf *out)
+static char *head_own_put(char *at, const struct exchange *exchange, const char *date)
 {
-    if (status == 200) {
-        buf_append_str(out, STR("HTTP/1.1 200 OK\r\n"));
-        return;
+    at = status_line_put(at, exchange->response.status);
+    at = field_put(at, STR("Date"), (struct str){date, TIME_IMF_FIXDATE_LEN});
+    at = type_put(at, exchange->response.type);
+    at = length_put(at, exchange);
+    at = connection_put(at, exchange);
+    if (exchange->request_id[0] != '\0') {
+        at = field_put(at, STR("X-Request-Id"), str_from(exchange->request_id));
     }
-    buf_append_str(out, STR("HTTP/1.1 "));
-    buf_append_int(out, status);
-    buf_append_char(out, ' ');
-    buf_append_str(out, str_from(status_phrase(status)));
-    buf_append_str(out, STR("\r\n"));
+    return put_str(at, STR("Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"));
 }
 
-static void type_write(enum content_type type, struct buf *out)
+static char *status_line_put(char *at, int status)
+{
+    if (status == 200) {
+        return put_str(at, STR("HTTP/1.1 200 OK\r\n"));
+    }
+    at = put_str(at, STR("HTTP/1.1 "));
+    at = put_uint(at, (uint64_t)status);
+    at = put_str(at, STR(" "));
+    at = put_str(at, str_from(status_phrase(status)));
+    return put_str(at, STR("\r\n"));
+}
+
+static char *type_put(char *at, enum content_type type)
 {
     switch (type) {
     case CONTENT_NONE:
-        return;
+        break;
     case CONTENT_JSON:
-        buf_append_str(out, STR("Content-Type: application/json\r\n"));
-        return;
+        return put_str(at, STR("Content-Type: application/json\r\n"));
     case CONTENT_TEXT:
-        buf_append_str(out, STR("Content-Type: text/plain; charset=utf-8\r\n"));
-        return;
+        return put_str(at, STR("Content-Type: text/plain; charset=utf-8\r\n"));
     case CONTENT_PROBLEM:
-        buf_append_str(out, STR("Content-Type: application/problem+json\r\n"));
-        return;
+        return put_str(at, STR("Content-Type: application/problem+json\r\n"));
     }
+    return at;
 }
 
 /* RFC 9112 section 6.3: how the client finds the body's end. */
-static void length_write(const struct exchange *exchange, struct buf *out)
+static char *length_put(char *at, const struct exchange *exchange)
 {
     const struct response *response = &exchange->response;
 
     if (response->status == 204 || response->status == 304) {
-        return;
+        return at;
     }
     if (!response->has_more) {
-        buf_append_str(out, STR("Content-Length: "));
-        buf_append_int(out, (int64_t)response->body.len);
-        buf_append_str(out, STR("\r\n"));
-    } else if (exchange->request.version_minor == 1) {
-        buf_append_str(out, STR("Transfer-Encoding: chunked\r\n"));
+        at = put_str(at, STR("Content-Length: "));
+        at = put_uint(at, response->body.len);
+        return put_str(at, STR("\r\n"));
     }
+    return exchange->request.version_minor == 1 ? put_str(at, STR("Transfer-Encoding: chunked\r\n"))
+                                                : at;
 }
 
-static void connection_write(const struct exchange *exchange, struct buf *out)
+static char *connection_put(char *at, const struct exchange *exchange)
 {
     if (response_ends_connection(exchange)) {
-        buf_append_str(out, STR("Connection: close\r\n"));
-    } else if (exchange->request.version_minor == 0) {
-        buf_append_str(out, STR("Connection: keep-alive\r\n"));
+        return put_str(at, STR("Connection: close\r\n"));
     }
+    return exchange->request.version_minor == 0 ? put_str(at, STR("Connection: keep-alive\r\n"))
+                                                : at;
 }
 
-static void field_write(struct str name, struct str value, struct buf *out)
+static char *field_put(char *at, struct str name, struct str value)
 {
-    buf_append_str(out, name);
-    buf_append_str(out, STR(": "));
-    buf_append_str(out, value);
-    buf_append_str(out, STR("\r\n"));
+    at = put_str(at, name);
+    at = put_str(at, STR(": "));
+    at = put_str(at, value);
+    return put_str(at, STR("\r\n"));
 }

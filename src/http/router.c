@@ -1,4 +1,5 @@
-/* router.c - a walk over the table; it has a few dozen rows, and most differ early.
+/* router.c - a walk over the table: its rows of the request's method, the others only to tell
+ * whether the path exists at all.
  *
  * Paths are compared as they came: an escape in the request is decoded on the way (%2F stays inside
  * its segment), and nothing else is normalised: case, double slashes and a slash at the end make
@@ -15,6 +16,7 @@ enum path_match { PATH_DIFFERS, PATH_MATCHES_BRACES, PATH_MATCHES_LITERALLY };
 static enum path_match path_compare(const char *form, struct str path, struct str *out_segment);
 static bool char_matches(char wanted, struct str path, size_t *at);
 static bool route_serves(const struct route *route, enum method method);
+static bool path_exists(const struct route_table *table, struct str path);
 
 enum error router_match(const struct route_table *table, const struct request *request,
                         struct arena *arena, const struct route **out_route,
@@ -23,21 +25,22 @@ enum error router_match(const struct route_table *table, const struct request *r
     const struct route *best = NULL;
     enum path_match best_match = PATH_DIFFERS;
     struct str best_segment = {NULL, 0};
-    bool path_exists = false;
 
     for (size_t i = 0; i < table->count && best_match != PATH_MATCHES_LITERALLY; i++) {
         const struct route *route = &table->routes[i];
         struct str segment = {NULL, 0};
+        if (!route_serves(route, request->method)) {
+            continue;
+        }
         enum path_match match = path_compare(route->path, request->path, &segment);
-        path_exists = path_exists || match != PATH_DIFFERS;
-        if (match > best_match && route_serves(route, request->method)) {
+        if (match > best_match) {
             best = route;
             best_match = match;
             best_segment = segment;
         }
     }
     if (best == NULL) {
-        return path_exists ? ERROR_METHOD_NOT_ALLOWED : ERROR_ROUTE_NOT_FOUND;
+        return path_exists(table, request->path) ? ERROR_METHOD_NOT_ALLOWED : ERROR_ROUTE_NOT_FOUND;
     }
     struct str parameter = {NULL, 0};
     if (best_match == PATH_MATCHES_BRACES) {
@@ -135,4 +138,16 @@ static bool char_matches(char wanted, struct str path, size_t *at)
 static bool route_serves(const struct route *route, enum method method)
 {
     return route->method == method || (method == METHOD_HEAD && route->method == METHOD_GET);
+}
+
+static bool path_exists(const struct route_table *table, struct str path)
+{
+    struct str segment;
+
+    for (size_t i = 0; i < table->count; i++) {
+        if (path_compare(table->routes[i].path, path, &segment) != PATH_DIFFERS) {
+            return true;
+        }
+    }
+    return false;
 }

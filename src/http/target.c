@@ -3,15 +3,13 @@
  * The authority form belongs to CONNECT, which is not spoken here. An absolute form's authority is
  * checked and then ignored: this server answers for whatever name it is reached by.
  */
-#include <string.h>
-
 #include "http/authority.h"
+#include "http/chars.h"
 #include "http/router.h"
 #include "http/uri.h"
 
 static enum error absolute_split(struct request *request, struct str target);
 static enum error path_and_query_split(struct request *request, struct str target);
-static bool chars_are_valid(struct str s, enum uri_chars chars);
 
 enum error request_split_target(struct request *request)
 {
@@ -60,31 +58,28 @@ static enum error absolute_split(struct request *request, struct str target)
     return path_and_query_split(request, rest);
 }
 
+/* '%' passes in a query: request_parameter says more about a bad escape there. */
 static enum error path_and_query_split(struct request *request, struct str target)
 {
-    struct str query = target;
-    struct str path = str_cut(&query, '?');
+    struct str query = {NULL, 0};
+    size_t path_len = 0;
 
-    if (!chars_are_valid(path, URI_PATH) || !chars_are_valid(query, URI_QUERY)) {
-        return ERROR_TARGET_MALFORMED;
-    }
-    for (size_t i = 0; i < path.len; i++) {
-        if (path.ptr[i] == '%' && !uri_escape_is_valid((struct str){path.ptr + i, path.len - i})) {
+    for (; path_len < target.len; path_len++) {
+        struct str rest = {target.ptr + path_len, target.len - path_len};
+        if (rest.ptr[0] == '?') {
+            query = (struct str){rest.ptr + 1, rest.len - 1};
+            break;
+        }
+        if (!char_is(rest.ptr[0], CHAR_PATH) && !uri_escape_is_valid(rest)) {
             return ERROR_TARGET_MALFORMED;
         }
     }
-    request->path = path.len > 0 ? path : STR("/");
-    request->query = query;
-    return OK;
-}
-
-/* '%' passes: request_parameter says more about a bad escape in a query. */
-static bool chars_are_valid(struct str s, enum uri_chars chars)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.ptr[i] != '%' && !uri_char_is(s.ptr[i], chars)) {
-            return false;
+    for (size_t i = 0; i < query.len; i++) {
+        if (!char_is(query.ptr[i], CHAR_QUERY) && query.ptr[i] != '%') {
+            return ERROR_TARGET_MALFORMED;
         }
     }
-    return true;
+    request->path = path_len > 0 ? (struct str){target.ptr, path_len} : STR("/");
+    request->query = query;
+    return OK;
 }

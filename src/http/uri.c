@@ -1,38 +1,9 @@
-/* uri.c - the grammar's own lists of characters, and escapes.
- *
- * The characters [ ] ^ ` { | } stand in no URI by RFC 3986, but the URL parsers of browsers and of
- * the published command-line client (WHATWG URL) send them as they are, and names may contain
- * them. They mean nothing here, so they are taken.
- */
+/* uri.c - escapes. */
 #include "http/uri.h"
-
-#include <string.h>
 
 #include "base/utf8.h"
 
 static int hex_digit_value(char c);
-
-bool uri_char_is(char c, enum uri_chars chars)
-{
-    /* The letters and digits first: nearly all characters are. */
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')) {
-        return chars != URI_SUB_DELIM;
-    }
-    if (c == '\0') {
-        return false;
-    }
-    switch (chars) {
-    case URI_UNRESERVED:
-        return strchr("-._~", c) != NULL;
-    case URI_SUB_DELIM:
-        return strchr("!$&'()*+,;=", c) != NULL;
-    case URI_PATH:
-        return strchr("/-._~!$&'()*+,;=:@[]^`{|}", c) != NULL;
-    case URI_QUERY:
-        return c == '?' || uri_char_is(c, URI_PATH);
-    }
-    return false;
-}
 
 bool uri_escape_is_valid(struct str s)
 {

@@ -1,4 +1,4 @@
-/* uri.h - the characters of a URI (RFC 3986) and percent-decoding.
+/* uri.h - percent-decoding (RFC 3986 section 2.1).
  *
  * Uses:    base.
  * Used by: http/authority, http/target, http/query, http/router.
@@ -14,14 +14,6 @@
 
 #define URI_ESCAPE_LEN 3u /* "%2F" */
 
-enum uri_chars {
-    URI_UNRESERVED, /* letters, digits, - . _ ~ */
-    URI_SUB_DELIM,  /* ! $ & ' ( ) * + , ; = */
-    URI_PATH,       /* both of these, : @ / and what browsers leave raw: [ ] ^ ` { | } */
-    URI_QUERY       /* the same and ? */
-};
-
-bool uri_char_is(char c, enum uri_chars chars);
 /* Whether `s` begins with "%" and two hexadecimal digits. */
 bool uri_escape_is_valid(struct str s);
 /* The byte such an escape stands for. */

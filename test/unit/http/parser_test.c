@@ -251,6 +251,41 @@ static void a_field_line_out_of_form_is_refused(void **state)
     check_trace("GET / HTTP/1.1\r\n Host: a\r\n\r\n", "FAIL request_malformed");
 }
 
+/* The parser reads fields in parts of 512 bytes: a name, its colon, a tab and a length on either
+ * side of where one ends. */
+static void fields_that_lie_across_a_part_are_whole(void **state)
+{
+    static const char fields[] = "X: a\tb\r\nContent-Length:\t2\t\r\n\r\nhi";
+
+    (void)state;
+    for (int padding_len = 500 - (int)sizeof fields; padding_len < 520; padding_len++) {
+        char bytes[800];
+        char expected[800];
+        snprintf(bytes, sizeof bytes, "PUT / HTTP/1.1\r\nHost: a\r\nP: %0*d\r\n%s", padding_len, 0,
+                 fields);
+        snprintf(expected, sizeof expected,
+                 "PUT / 1.1 [Host=a,P=%0*d,X=a\tb,Content-Length=2] ok; body 'hi'; ", padding_len,
+                 0);
+        check_trace(bytes, expected);
+    }
+}
+
+/* llhttp does not see lines with a path; it would take each of these. */
+static void every_visible_byte_stands_in_a_path(void **state)
+{
+    (void)state;
+    for (char byte = 0x21; byte < 0x7f; byte++) {
+        char bytes[] = "GET /?? HTTP/1.1\r\nHost: a\r\n\r\n";
+        char expected[] = "GET /?? 1.1 [Host=a] ok; body ''; ";
+        bytes[6] = byte;
+        expected[6] = byte;
+        check_trace(bytes, expected);
+        bytes[5] = byte;
+        expected[5] = byte;
+        check_trace(bytes, expected);
+    }
+}
+
 /* What RFC 9110 allows in names (tchar) and values (VCHAR, obs-text, and SP and HTAB inside). */
 static void exactly_the_allowed_bytes_stand_in_names_and_values(void **state)
 {
@@ -320,6 +355,8 @@ int main(void)
         cmocka_unit_test(a_head_may_be_16_KiB_long),
         cmocka_unit_test(a_head_may_have_100_fields),
         cmocka_unit_test(a_field_line_out_of_form_is_refused),
+        cmocka_unit_test(fields_that_lie_across_a_part_are_whole),
+        cmocka_unit_test(every_visible_byte_stands_in_a_path),
         cmocka_unit_test(exactly_the_allowed_bytes_stand_in_names_and_values),
         cmocka_unit_test(a_head_that_failed_has_no_fields),
         cmocka_unit_test(a_cleared_request_starts_from_nothing),
