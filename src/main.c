@@ -59,7 +59,7 @@ static bool serve_until_stopped(uv_loop_t *loop, const struct server_settings *s
 static void on_opened(struct opening *opening, enum error error);
 static enum work_verdict work_run(struct services *services, struct list *batch,
                                   struct batch_source *source);
-static enum work_verdict work_rest(struct services *services);
+static enum work_verdict work_rest(struct services *services, bool is_idle);
 static bool work_recall(struct services *services, struct exchange *exchange);
 static void work_keep(struct services *services, const struct exchange *exchange);
 static void signals_start(struct serving *serving, uv_loop_t *loop);
@@ -272,10 +272,10 @@ static enum work_verdict work_run(struct services *services, struct list *batch,
                                                                               : WORK_DONE;
 }
 
-static enum work_verdict work_rest(struct services *services)
+static enum work_verdict work_rest(struct services *services, bool is_idle)
 {
     bool has_more = false;
-    enum error error = dispatch_rest(services, &has_more);
+    enum error error = dispatch_rest(services, is_idle, &has_more);
 
     if (error == ERROR_OUTCOME_UNKNOWN) {
         return WORK_FATAL;

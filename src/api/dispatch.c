@@ -282,7 +282,7 @@ static struct exchange *exchange_of(struct list *node)
 
 /* ---- rest ------------------------------------------------------------------------------------*/
 
-enum error dispatch_rest(struct services *services, bool *out_more)
+enum error dispatch_rest(struct services *services, bool is_idle, bool *out_more)
 {
     bool has_chores = false;
     bool has_checkpoint = false;
@@ -298,7 +298,7 @@ enum error dispatch_rest(struct services *services, bool *out_more)
         return chore_error;
     }
     /* A chore that fails must not keep the WAL from being emptied. */
-    enum error error = store_rest(services->store, &has_checkpoint);
+    enum error error = store_rest(services->store, is_idle, &has_checkpoint);
     if (error != OK || chore_error != OK) {
         return error != OK ? error : chore_error;
     }

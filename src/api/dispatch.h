@@ -24,7 +24,8 @@ struct services;
 enum error dispatch_batch(struct services *services, struct list *batch,
                           struct batch_source *source);
 
-/* One step of chores and checkpoints on the write lane. *out_more: call again soon. */
-enum error dispatch_rest(struct services *services, bool *out_more);
+/* One step of chores and checkpoints on the write lane. `is_idle`: nothing came for a while.
+ * *out_more: call again soon. */
+enum error dispatch_rest(struct services *services, bool is_idle, bool *out_more);
 
 #endif

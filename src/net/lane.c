@@ -388,7 +388,7 @@ static enum rest thread_rest(struct lane_thread *thread, enum rest rest)
     enum work_verdict verdict = WORK_DONE;
 
     if (!atomic_load(&thread->lanes->is_refusing)) {
-        verdict = thread->lanes->work->rest(thread->services);
+        verdict = thread->lanes->work->rest(thread->services, rest == REST_WHEN_IDLE);
     }
     if (verdict == WORK_FATAL) {
         thread_fail(thread);

@@ -36,9 +36,9 @@ struct work {
      * step; none is taken out. It may ask `source` for more to run in the same go. */
     enum work_verdict (*run)(struct services *services, struct list *batch,
                              struct batch_source *source);
-    /* Write lane only, after every batch and once when idle for a second: chores and
+    /* Write lane only, after every batch and once when idle for a second (`is_idle`): chores and
      * checkpoints, in short slices. */
-    enum work_verdict (*rest)(struct services *services);
+    enum work_verdict (*rest)(struct services *services, bool is_idle);
     /* On the loop, both may be NULL. Before an exchange is lent for its first step: true when it
      * was answered at once (is_done). And before an answer that came back is written. */
     bool (*recall)(struct services *loop_services, struct exchange *exchange);

@@ -85,8 +85,9 @@ MUST_CHECK enum error store_unit_keep(struct store *store);
  * written. */
 MUST_CHECK enum error store_unit_undo(struct store *store);
 
-/* Outside a batch: checkpoints when it is due. `*out_more`: there is more to do soon. */
-MUST_CHECK enum error store_rest(struct store *store, bool *out_more);
+/* Outside a batch: checkpoints when it is due, sooner when `is_idle`: nothing came for a while.
+ * `*out_more`: there is more to do soon. */
+MUST_CHECK enum error store_rest(struct store *store, bool is_idle, bool *out_more);
 /* Whether that should come before the next batch, also when requests wait for it. */
 bool store_rest_is_due(const struct store *store);
 /* Whether the disk has less free space than the floor. */

@@ -446,7 +446,7 @@ static void rest_and_disk_answer(void **state)
     struct fixture *f = *state;
     bool more = true;
 
-    assert_ok(store_rest(f->store, &more));
+    assert_ok(store_rest(f->store, true, &more));
     assert_false(more);
     assert_false(store_disk_is_low(f->store));
 }

@@ -300,10 +300,11 @@ static void unit_end(struct store *store)
     store->in_unit = false;
 }
 
-enum error store_rest(struct store *store, bool *out_more)
+enum error store_rest(struct store *store, bool is_idle, bool *out_more)
 {
     enum error error;
 
+    (void)is_idle;
     REQUIRE(!store->in_batch);
     store->home->rest_count++;
     error = fake_enter(store);

@@ -6,8 +6,8 @@
  * A disk that is full or broken may end the whole transaction inside any statement; the batch is
  * then lost: every call fails with the same error until commit or rollback ends it.
  *
- * Checkpoints happen here only, on the writer: at rest when the WAL has grown by
- * CHECKPOINT_AT_FRAMES; between two batches when it has grown by CHECKPOINT_DUE_FRAMES; after a
+ * Checkpoints happen here only, on the writer: when idle, once the WAL has grown by
+ * CHECKPOINT_IDLE_FRAMES; between two batches once it has grown by CHECKPOINT_DUE_FRAMES; after a
  * commit that leaves it above WAL_MAX_FRAMES, waiting for readers then, so that it starts over
  * whatever they do. Their snapshots are short.
  */
@@ -20,8 +20,9 @@
 #include "base/require.h"
 #include "store/sqlite/connection.h"
 
-/* 4 MiB in pages of 4 KiB: a few milliseconds of copying. */
-#define CHECKPOINT_AT_FRAMES 1000
+/* 4 MiB in pages of 4 KiB, when nothing comes: a checkpoint is three syncs, and under load the
+ * queue is empty between any two batches. */
+#define CHECKPOINT_IDLE_FRAMES 1000
 /* 12 MiB: from here on also while requests wait. Pages written again and again are copied once, so
  * less often is less work; beyond it a copy holds the writer for longer than it saves. */
 #define CHECKPOINT_DUE_FRAMES 3000
@@ -259,7 +260,7 @@ static void unit_over(struct store *store)
 
 /* ---- rest ------------------------------------------------------------------------------------*/
 
-enum error store_rest(struct store *store, bool *out_more)
+enum error store_rest(struct store *store, bool is_idle, bool *out_more)
 {
     enum error error = OK;
 
@@ -267,7 +268,8 @@ enum error store_rest(struct store *store, bool *out_more)
     if (store->is_broken) {
         return ERROR_OUTCOME_UNKNOWN;
     }
-    if (store->wal_frames - store->wal_frames_copied >= CHECKPOINT_AT_FRAMES) {
+    if (store_rest_is_due(store) ||
+        (is_idle && store->wal_frames - store->wal_frames_copied >= CHECKPOINT_IDLE_FRAMES)) {
         error = checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
     }
     if (error != OK) {

@@ -423,7 +423,7 @@ static void rest_runs_chores_and_looks_at_the_disk(void **state)
     assert_int_equal(exchanges[1]->response.status, 200);
     store_fake_set_disk_low(store, true);
     do {
-        assert_int_equal(dispatch_rest(&loopback.services[LANE_WRITE], &has_more), OK);
+        assert_int_equal(dispatch_rest(&loopback.services[LANE_WRITE], false, &has_more), OK);
         slices++;
     } while (has_more && slices < 10);
     assert_true(slices < 10);
@@ -431,10 +431,10 @@ static void rest_runs_chores_and_looks_at_the_disk(void **state)
     assert_int_equal(stored("[\\\"anna\\\",\\\"anne\\\"]"), 2);
     /* It looks once a second; the last look is made to be long ago. */
     store_fake_set_disk_low(store, false);
-    assert_int_equal(dispatch_rest(&loopback.services[LANE_WRITE], &has_more), OK);
+    assert_int_equal(dispatch_rest(&loopback.services[LANE_WRITE], false, &has_more), OK);
     assert_true(atomic_load(&loopback.readiness.disk_is_low));
     loopback.services[LANE_WRITE].disk_seen_at_ms = 0;
-    assert_int_equal(dispatch_rest(&loopback.services[LANE_WRITE], &has_more), OK);
+    assert_int_equal(dispatch_rest(&loopback.services[LANE_WRITE], false, &has_more), OK);
     assert_false(atomic_load(&loopback.readiness.disk_is_low));
 }
 
@@ -447,7 +447,8 @@ static void a_chore_that_fails_does_not_keep_the_store_from_resting(void **state
     assert_int_equal(loopback_run(&loopback, LANE_WRITE, &batch), OK);
     unsigned rests = store_fake_rest_count(store);
     store_fake_fail_at(store, 1, ERROR_STORE_FAILED, false);
-    assert_int_equal(dispatch_rest(&loopback.services[LANE_WRITE], &has_more), ERROR_STORE_FAILED);
+    assert_int_equal(dispatch_rest(&loopback.services[LANE_WRITE], false, &has_more),
+                     ERROR_STORE_FAILED);
     assert_true(store_fake_has_failed(store));
     assert_int_equal(store_fake_rest_count(store), rests + 1);
 }

@@ -53,6 +53,7 @@ static atomic_bool takes_signals;
 static atomic_bool is_named; /* "lane-hash-0" */
 static atomic_bool gathers;  /* batches wait for GATHERED and ask for more */
 static atomic_bool wants_rest;
+static atomic_bool idle_seen; /* by the last rest */
 static atomic_uint batch_lens[COUNT];
 static atomic_uint rests_before[COUNT]; /* batches */
 
@@ -96,8 +97,9 @@ static enum work_verdict batch_run(struct services *services, struct list *batch
     return atomic_load(&wants_rest) ? WORK_MORE : WORK_DONE;
 }
 
-static enum work_verdict rest_run(struct services *services)
+static enum work_verdict rest_run(struct services *services, bool is_idle)
 {
+    atomic_store(&idle_seen, is_idle);
     (void)services;
     return atomic_fetch_add(&rest_count, 1) + 1 < atomic_load(&rest_goal) ? WORK_MORE : WORK_DONE;
 }
@@ -260,6 +262,7 @@ static void a_batch_may_ask_for_rest_before_the_next(void **state)
     }
     uv_run(&loop, UV_RUN_DEFAULT);
     assert_int_equal(returned_count, COUNT);
+    assert_false(atomic_load(&idle_seen));
     for (unsigned number = 1; number < COUNT / 2; number++) {
         assert_true(atomic_load(&rests_before[number]) > atomic_load(&rests_before[number - 1]));
     }
@@ -330,6 +333,7 @@ static void the_write_lane_rests_after_a_batch_and_once_when_idle(void **state)
     assert_int_equal(returned_count, 1);
     /* 4 to the goal, all before or after the batch; or 4 before it and 1 behind it. Then 1. */
     assert_in_range(atomic_load(&rest_count), 5, 6);
+    assert_true(atomic_load(&idle_seen));
 }
 
 static void a_fatal_batch_comes_back_before_the_failure_is_told(void **state)

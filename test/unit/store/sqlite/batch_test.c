@@ -171,7 +171,7 @@ static void a_failed_sync_leaves_the_outcome_open_and_ends_the_writing(void **st
     assert_int_equal(store_batch_commit(s->writer), ERROR_OUTCOME_UNKNOWN);
     atomic_store(&syncs_fail, false);
     assert_int_equal(store_batch_begin(s->writer), ERROR_OUTCOME_UNKNOWN);
-    assert_int_equal(store_rest(s->writer, &more), ERROR_OUTCOME_UNKNOWN);
+    assert_int_equal(store_rest(s->writer, true, &more), ERROR_OUTCOME_UNKNOWN);
     scratch_close(s);
     assert_true(scratch_exists(s, "-wal"));
     scratch_open(s);
@@ -191,7 +191,7 @@ static void a_sync_that_fails_in_a_checkpoint_ends_the_writing(void **state)
     }
     assert_ok(store_batch_commit(s->writer));
     atomic_store(&syncs_fail, true);
-    assert_int_equal(store_rest(s->writer, &more), ERROR_OUTCOME_UNKNOWN);
+    assert_int_equal(store_rest(s->writer, true, &more), ERROR_OUTCOME_UNKNOWN);
     atomic_store(&syncs_fail, false);
     assert_int_equal(store_batch_begin(s->writer), ERROR_OUTCOME_UNKNOWN);
     scratch_close(s);
@@ -213,10 +213,35 @@ static void rest_lets_the_wal_start_over(void **state)
             assert_ok(scratch_append(s->writer, 1, 4000));
         }
         assert_ok(store_batch_commit(s->writer));
-        assert_ok(store_rest(s->writer, &more));
+        assert_ok(store_rest(s->writer, true, &more));
         assert_false(more);
     }
     assert_true(scratch_bytes(s, "-wal") < 8 * 1024 * 1024);
+}
+
+/* Between batches: three syncs are for when it pays. */
+static void under_load_a_checkpoint_waits_until_it_is_due(void **state)
+{
+    struct scratch *s = *state;
+    bool more = true;
+    bool was_due = false;
+    long largest = 0;
+
+    scratch_open(s);
+    assert_ok(connection_exec(s->writer->database, "PRAGMA synchronous=OFF"));
+    for (int round = 0; round < 20; round++) {
+        assert_ok(store_batch_begin(s->writer));
+        for (int i = 0; i < 600; i++) {
+            assert_ok(scratch_append(s->writer, 1, 4000));
+        }
+        assert_ok(store_batch_commit(s->writer));
+        was_due = was_due || store_rest_is_due(s->writer);
+        assert_ok(store_rest(s->writer, false, &more));
+        assert_false(store_rest_is_due(s->writer));
+        largest = scratch_bytes(s, "-wal") > largest ? scratch_bytes(s, "-wal") : largest;
+    }
+    assert_true(was_due);
+    assert_in_range(largest, 8 * 1024 * 1024, 20 * 1024 * 1024);
 }
 
 static void the_wal_is_bounded_without_rest_and_with_a_reader(void **state)
@@ -393,7 +418,7 @@ static void readers_in_threads_see_whole_batches(void **state)
             assert_ok(scratch_append(s->writer, 1, 400));
         }
         assert_ok(store_batch_commit(s->writer));
-        assert_ok(store_rest(s->writer, &more));
+        assert_ok(store_rest(s->writer, true, &more));
     }
     /* The writer never rests now, and there is a reader at every moment. */
     assert_ok(connection_exec(s->writer->database, "PRAGMA synchronous=OFF"));
@@ -422,6 +447,7 @@ int main(void)
         SCRATCH_CASE(a_failed_sync_leaves_the_outcome_open_and_ends_the_writing),
         SCRATCH_CASE(a_sync_that_fails_in_a_checkpoint_ends_the_writing),
         SCRATCH_CASE(rest_lets_the_wal_start_over),
+        SCRATCH_CASE(under_load_a_checkpoint_waits_until_it_is_due),
         SCRATCH_CASE(the_wal_is_bounded_without_rest_and_with_a_reader),
         SCRATCH_CASE(readers_neither_write_nor_checkpoint),
         SCRATCH_CASE(a_snapshot_is_one_moment),
