@@ -34,28 +34,6 @@ void buf_clear(struct buf *buf)
     buf->overflowed = false;
 }
 
-void buf_append(struct buf *buf, const void *bytes, size_t len)
-{
-    if (len == 0) {
-        return;
-    }
-    char *at = buf_reserve(buf, len);
-    if (at != NULL) {
-        memcpy(at, bytes, len);
-        buf->len += len;
-    }
-}
-
-void buf_append_str(struct buf *buf, struct str s)
-{
-    buf_append(buf, s.ptr, s.len);
-}
-
-void buf_append_char(struct buf *buf, char c)
-{
-    buf_append(buf, &c, 1);
-}
-
 void buf_append_int(struct buf *buf, int64_t value)
 {
     char text[1 + PUT_UINT_MAX_BYTES];
@@ -85,7 +63,7 @@ void buf_append_format(struct buf *buf, const char *format, ...)
     }
 }
 
-char *buf_reserve(struct buf *buf, size_t len)
+char *buf_make_room(struct buf *buf, size_t len)
 {
     if (buf->overflowed || len > buf->max_bytes - buf->len) {
         buf->overflowed = true;

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/attributes.h"
 #include "base/str.h"
@@ -29,19 +30,48 @@ void buf_init(struct buf *buf, size_t max_bytes);
 void buf_release(struct buf *buf);
 /* Empties it, keeps the memory, forgets an overflow. */
 void buf_clear(struct buf *buf);
-void buf_append(struct buf *buf, const void *bytes, size_t len);
-void buf_append_str(struct buf *buf, struct str s);
-void buf_append_char(struct buf *buf, char c);
 void buf_append_int(struct buf *buf, int64_t value);
 void buf_append_format(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
-/* Room for `len` more bytes at the end, to be written by the caller and then claimed with
- * buf_grow; NULL (and overflowed) when the limit forbids it. */
-char *buf_reserve(struct buf *buf, size_t len);
 void buf_grow(struct buf *buf, size_t len);
 /* Drops the first `len` bytes. */
 void buf_drop_front(struct buf *buf, size_t len);
 /* Cuts back to `len` bytes. */
 void buf_truncate(struct buf *buf, size_t len);
 struct str buf_str(const struct buf *buf);
+
+/* For buf_reserve only: when there is not room enough yet. */
+char *buf_make_room(struct buf *buf, size_t len);
+
+/* Room for `len` more bytes at the end, to be written by the caller and then claimed with
+ * buf_grow; NULL (and overflowed) when the limit forbids it. */
+static inline char *buf_reserve(struct buf *buf, size_t len)
+{
+    bool has_room = !buf->overflowed && buf->ptr != NULL && len <= buf->capacity - buf->len &&
+                    len <= buf->max_bytes - buf->len;
+
+    return has_room ? buf->ptr + buf->len : buf_make_room(buf, len);
+}
+
+static inline void buf_append(struct buf *buf, const void *bytes, size_t len)
+{
+    if (len == 0) {
+        return;
+    }
+    char *at = buf_reserve(buf, len);
+    if (at != NULL) {
+        memcpy(at, bytes, len);
+        buf->len += len;
+    }
+}
+
+static inline void buf_append_str(struct buf *buf, struct str s)
+{
+    buf_append(buf, s.ptr, s.len);
+}
+
+static inline void buf_append_char(struct buf *buf, char c)
+{
+    buf_append(buf, &c, 1);
+}
 
 #endif

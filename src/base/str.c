@@ -17,13 +17,13 @@ bool str_equal(struct str a, struct str b)
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
-bool str_equal_ascii_case(struct str a, struct str b)
+bool bytes_equal_ascii_case(const char *a, const char *b, size_t len)
 {
-    if (a.len != b.len) {
-        return false;
+    if (len == 0 || memcmp(a, b, len) == 0) {
+        return true;
     }
-    for (size_t i = 0; i < a.len; i++) {
-        if (a.ptr[i] != b.ptr[i] && ascii_lower(a.ptr[i]) != ascii_lower(b.ptr[i])) {
+    for (size_t i = 0; i < len; i++) {
+        if (a[i] != b[i] && ascii_lower(a[i]) != ascii_lower(b[i])) {
             return false;
         }
     }

@@ -22,8 +22,6 @@ struct str {
 
 struct str str_from(const char *zero_terminated);
 bool str_equal(struct str a, struct str b);
-/* Equal without regard to ASCII case; other bytes compare as they are. */
-bool str_equal_ascii_case(struct str a, struct str b);
 bool str_starts_with(struct str s, struct str prefix);
 /* Without the spaces and tabs at both ends (OWS of RFC 9110 section 5.6.3). */
 struct str str_trim(struct str s);
@@ -35,5 +33,13 @@ struct str str_cut(struct str *rest, char separator);
 bool str_to_uint(struct str s, uint64_t max, uint64_t *out_value);
 /* `c` in lower case when it is an ASCII letter. */
 char ascii_lower(char c);
+/* For str_equal_ascii_case only. */
+bool bytes_equal_ascii_case(const char *a, const char *b, size_t len);
+
+/* Equal without regard to ASCII case; other bytes compare as they are. */
+static inline bool str_equal_ascii_case(struct str a, struct str b)
+{
+    return a.len == b.len && bytes_equal_ascii_case(a.ptr, b.ptr, a.len);
+}
 
 #endif

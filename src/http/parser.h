@@ -1,4 +1,4 @@
-/* parser.h - bytes to requests, by llhttp; the only folder file that includes it.
+/* parser.h - bytes to requests, by llhttp, which only files called parser* include.
  *
  * llhttp checks framing; the policy is ours: sizes, the request line's form, methods and versions,
  * the flood of chunk framing. The parser stops after each head and after each message, so bytes

@@ -24,7 +24,7 @@ static char *status_line_put(char *at, int status);
 static char *type_put(char *at, enum content_type type);
 static char *length_put(char *at, const struct exchange *exchange);
 static char *connection_put(char *at, const struct exchange *exchange);
-static char *field_put(char *at, struct str name, struct str value);
+static inline char *field_put(char *at, struct str name, struct str value);
 
 void response_init(struct response *response)
 {
@@ -217,7 +217,7 @@ static char *connection_put(char *at, const struct exchange *exchange)
                                                 : at;
 }
 
-static char *field_put(char *at, struct str name, struct str value)
+static inline char *field_put(char *at, struct str name, struct str value)
 {
     at = put_str(at, name);
     at = put_str(at, STR(": "));

@@ -14,7 +14,7 @@
 enum path_match { PATH_DIFFERS, PATH_MATCHES_BRACES, PATH_MATCHES_LITERALLY };
 
 static enum path_match path_compare(const char *form, struct str path, struct str *out_segment);
-static bool char_matches(char wanted, struct str path, size_t *at);
+static bool escape_matches(char wanted, struct str rest);
 static bool route_serves(const struct route *route, enum method method);
 static bool path_exists(const struct route_table *table, struct str path);
 
@@ -90,7 +90,14 @@ static enum path_match path_compare(const char *form, struct str path, struct st
     struct str segment = {NULL, 0};
     size_t at = 0;
 
-    while (*form != '\0') {
+    for (;;) {
+        while (at < path.len && path.ptr[at] == *form && *form != '{') {
+            form++;
+            at++;
+        }
+        if (*form == '\0') {
+            break;
+        }
         if (*form == '{') {
             size_t segment_at = at;
             while (at < path.len && path.ptr[at] != '/') {
@@ -101,8 +108,9 @@ static enum path_match path_compare(const char *form, struct str path, struct st
             }
             segment = (struct str){path.ptr + segment_at, at - segment_at};
             form = strchr(form, '}') + 1;
-        } else if (char_matches(*form, path, &at)) {
+        } else if (escape_matches(*form, (struct str){path.ptr + at, path.len - at})) {
             form++;
+            at += URI_ESCAPE_LEN;
         } else {
             return PATH_DIFFERS;
         }
@@ -114,25 +122,11 @@ static enum path_match path_compare(const char *form, struct str path, struct st
     return segment.ptr != NULL ? PATH_MATCHES_BRACES : PATH_MATCHES_LITERALLY;
 }
 
-/* Whether the path goes on with this character, as it is or escaped; moves *at behind it. An
- * escaped slash separates nothing, so it is none. */
-static bool char_matches(char wanted, struct str path, size_t *at)
+/* Whether the path goes on with this character, escaped. An escaped slash separates nothing, so it
+ * is none. */
+static bool escape_matches(char wanted, struct str rest)
 {
-    if (*at == path.len) {
-        return false;
-    }
-    char c = path.ptr[*at];
-    if (c == wanted) {
-        (*at)++;
-        return true;
-    }
-    struct str escape = {path.ptr + *at, path.len - *at};
-    if (c != '%' || wanted == '/' || !uri_escape_is_valid(escape) ||
-        uri_escape_decode(escape) != wanted) {
-        return false;
-    }
-    *at += URI_ESCAPE_LEN;
-    return true;
+    return wanted != '/' && uri_escape_is_valid(rest) && uri_escape_decode(rest) == wanted;
 }
 
 static bool route_serves(const struct route *route, enum method method)

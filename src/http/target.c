@@ -65,12 +65,15 @@ static enum error path_and_query_split(struct request *request, struct str targe
     size_t path_len = 0;
 
     for (; path_len < target.len; path_len++) {
+        if (char_is(target.ptr[path_len], CHAR_PATH)) {
+            continue;
+        }
         struct str rest = {target.ptr + path_len, target.len - path_len};
         if (rest.ptr[0] == '?') {
             query = (struct str){rest.ptr + 1, rest.len - 1};
             break;
         }
-        if (!char_is(rest.ptr[0], CHAR_PATH) && !uri_escape_is_valid(rest)) {
+        if (!uri_escape_is_valid(rest)) {
             return ERROR_TARGET_MALFORMED;
         }
     }
