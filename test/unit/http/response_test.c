@@ -263,6 +263,7 @@ static void the_longest_head_has_room(void **state)
     exchange->response.type = CONTENT_TEXT;
     exchange->response.closes = true;
     exchange->response.body.len = SIZE_MAX; /* only its digits are asked for */
+    buf_release(&head);                     /* so that its capacity is what the writer reserves */
     size_t len = strlen(head_bytes(&cors_all));
     exchange->response.body.len = 0;
     assert_int_equal(len, 46 + 37 + 41 + 38 + 19 + 80 + 58 + 2);
