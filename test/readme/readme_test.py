@@ -32,13 +32,13 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def wait_until_healthy(port, process):
+def wait_until_ready(port, process):
     deadline = time.monotonic() + START_DEADLINE_S
     while time.monotonic() < deadline:
         assert process.poll() is None, "the server of the quickstart ended by itself"
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
-                connection.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+                connection.sendall(b"GET /readyz HTTP/1.0\r\n\r\n")
                 if b" 200 " in connection.recv(64):
                     return
         except OSError:
@@ -86,7 +86,7 @@ def test_the_commands_of_the_readme_print_what_it_says(tmp_path):
                                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                      stderr=open(tmp_path / "serve.log", "wb"))
                 )
-                wait_until_healthy(port, servers[-1])
+                wait_until_ready(port, servers[-1])
             elif words == "sh run":
                 run_blocks.append(body.replace("localhost:3000", f"127.0.0.1:{port}"))
             elif words == "json":
