@@ -85,22 +85,30 @@ static void a_request_may_come_byte_by_byte(void **state)
     net_server_stop(&net);
 }
 
+/* All at once. */
+static void send_loop_requests(struct client *client, size_t count)
+{
+    static const char request[] = GET("/loop");
+    size_t len = sizeof(request) - 1;
+    char *requests = malloc(count * len);
+
+    assert_non_null(requests);
+    for (size_t i = 0; i < count; i++) {
+        memcpy(requests + i * len, request, len);
+    }
+    client_send_bytes(client, requests, count * len);
+    free(requests);
+}
+
 static void thousands_of_requests_at_once_are_answered_one_by_one(void **state)
 {
     enum { COUNT = 5000 };
-    static const char request[] = GET("/loop");
-    size_t len = sizeof(request) - 1;
-    char *requests = malloc(COUNT * len);
     struct client client;
 
     (void)state;
-    assert_non_null(requests);
-    for (size_t i = 0; i < COUNT; i++) {
-        memcpy(requests + i * len, request, len);
-    }
     net_server_start(&net);
     client_connect(&client, &net);
-    client_send_bytes(&client, requests, COUNT * len);
+    send_loop_requests(&client, COUNT);
     client_send(&client, GET("/read"));
     for (size_t i = 0; i < COUNT; i++) {
         client_expect(&client, 200, "loop");
@@ -108,7 +116,6 @@ static void thousands_of_requests_at_once_are_answered_one_by_one(void **state)
     client_expect(&client, 200, "read");
     client_close(&client);
     net_server_stop(&net);
-    free(requests);
 }
 
 static void what_is_sent_while_an_exchange_is_lent_is_answered_afterwards(void **state)
@@ -140,27 +147,19 @@ static void what_is_sent_while_an_exchange_is_lent_is_answered_afterwards(void *
 static void a_client_that_sends_without_end_gets_its_share_of_a_turn(void **state)
 {
     enum { COUNT = 20000 };
-    static const char request[] = GET("/loop");
-    size_t len = sizeof(request) - 1;
-    char *requests = malloc(COUNT * len);
     struct client client;
 
     (void)state;
-    assert_non_null(requests);
-    for (size_t i = 0; i < COUNT; i++) {
-        memcpy(requests + i * len, request, len);
-    }
     net_server_start(&net);
     client_connect(&client, &net);
-    client_send_bytes(&client, requests, COUNT * len);
+    send_loop_requests(&client, COUNT);
     for (int i = 0; i < COUNT; i++) {
         client_expect(&client, 200, "loop");
     }
     client_close(&client);
     net_server_stop(&net);
-    free(requests);
     /* What was kept of one read, and another. */
-    assert_in_range(net.most_a_turn, 1, 2 * (SLAB_BYTES / len + 1));
+    assert_in_range(net.most_a_turn, 1, 2 * (SLAB_BYTES / (sizeof GET("/loop") - 1) + 1));
 }
 
 static void reading_stops_while_an_exchange_is_lent(void **state)
