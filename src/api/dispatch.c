@@ -9,8 +9,8 @@
  * 2. A unit is kept when its answer is a good one, else undone: nothing is half done. Handlers
  * check before they write, so what is to be undone has hardly ever written. A savepoint for each
  * unit would copy every page it touches (a sixth of a send); instead units run bare, and when one
- *    fails after it has written the transaction is rolled back and what had written in it is run
- *    again, this time with savepoints.
+ *    fails after it has written the transaction is rolled back and all of it is run again, this
+ * time with savepoints.
  * 3. A full or broken disk may end the whole transaction inside a unit, and with it units that
  *    were kept. Their exchanges become 503, and the rest of the batch gets a new transaction.
  * 4. Nothing here asks which lane a step was meant for: with one store only, steps of the read
@@ -111,7 +111,7 @@ static enum error write_batch(struct services *services, struct list *batch,
     }
     answers_withdraw(first, batch, ERROR_STORE_FAILED);
     for (struct list *node = batch->next; node != batch; node = node->next) {
-        exchange_of(node)->unit = UNIT_WAITS;
+        exchange_of(node)->page_is_made = false;
         exchange_of(node)->notes_use = false;
         /* What a transaction shows has no number before its commit. */
         exchange_of(node)->may_be_kept = false;
@@ -172,20 +172,19 @@ static enum error unit_run(struct services *services, struct exchange *exchange,
     bool is_stale = exchange->notes_use;
     enum error error = OK;
 
-    if (exchange->unit == UNIT_HAS_READ) {
-        return OK; /* the batch is run again, and this was no part of what was undone */
+    if (exchange->page_is_made) {
+        return OK; /* the batch is run again */
     }
-    exchange->unit = UNIT_HAS_WRITTEN;
     if (!exchange->notes_use) {
+        exchange_mark(exchange);
         store_unit_begin(store, form);
         is_stale = step_run(services, exchange);
         bool is_good = exchange->response.error == OK && exchange->response.status < 400;
         if (!is_good && store_batch_is_lost(store)) {
             return lost_error(exchange->response.error);
         }
-        bool has_written = store_unit_has_written(store);
-        exchange->unit = has_written ? UNIT_HAS_WRITTEN : UNIT_HAS_READ;
-        if (!is_good && has_written && form == UNIT_BARE) {
+        exchange->page_is_made = exchange->page > 0;
+        if (!is_good && form == UNIT_BARE && store_unit_has_written(store)) {
             *out_is_spoiled = true;
             return OK;
         }
@@ -194,13 +193,15 @@ static enum error unit_run(struct services *services, struct exchange *exchange,
     return error == OK && is_stale ? use_note(services, exchange) : error;
 }
 
-/* From `first` up to `end`: those whose writes were undone are to be run once more. */
+/* From `first` up to `end`: all are to be run once more, also those that only read: they may have
+ * read what was undone. A later page of a list cannot be made twice and need not be: it shows
+ * nothing above its first page, which is of an earlier batch. */
 static void units_take_back(struct list *first, struct list *end)
 {
     for (struct list *node = first; node != end; node = node->next) {
         struct exchange *exchange = exchange_of(node);
 
-        if (exchange->unit == UNIT_HAS_WRITTEN && !exchange->notes_use) {
+        if (exchange->page == 0 && !exchange->notes_use) {
             exchange_take_back(exchange);
         }
     }

@@ -56,7 +56,8 @@ void exchange_clear(struct exchange *exchange)
     exchange->route = NULL;
     exchange->route_parameter = (struct str){NULL, 0};
     exchange->step = 0;
-    exchange->begun_step = 0;
+    exchange->marked_step = 0;
+    exchange->marked_begun_again = 0;
     exchange->begun_again = 0;
     exchange->page = 0;
     exchange->is_done = false;
@@ -68,7 +69,7 @@ void exchange_clear(struct exchange *exchange)
     exchange->work = NULL;
     exchange->may_be_kept = false;
     exchange->change = 0;
-    exchange->unit = UNIT_WAITS;
+    exchange->page_is_made = false;
 }
 
 void exchange_name(struct exchange *exchange)
@@ -132,7 +133,6 @@ void exchange_run_step(struct exchange *exchange, struct services *services)
     }
     REQUIRE(!exchange->is_done && exchange->step <= last_step(route));
     unsigned begun_again = exchange->begun_again;
-    exchange->begun_step = exchange->step;
     enum error error = exchange->step == 0 ? query_judge(exchange) : OK;
     if (error == OK) {
         error = route->steps[exchange->step].run(exchange, services);
@@ -150,11 +150,18 @@ void exchange_run_step(struct exchange *exchange, struct services *services)
     exchange->step++;
 }
 
+void exchange_mark(struct exchange *exchange)
+{
+    exchange->marked_step = exchange->step;
+    exchange->marked_begun_again = exchange->begun_again;
+}
+
 void exchange_take_back(struct exchange *exchange)
 {
     REQUIRE(exchange->page == 0);
     response_clear(&exchange->response);
-    exchange->step = exchange->begun_step;
+    exchange->step = exchange->marked_step;
+    exchange->begun_again = exchange->marked_begun_again;
     exchange->is_done = false;
 }
 

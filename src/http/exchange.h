@@ -23,9 +23,6 @@
 struct conn;     /* net/conn.h: only the loop follows it */
 struct api_work; /* api/work.h: what one route's steps hand on to each other; in the arena */
 
-/* What the running of a batch notes of each exchange. */
-enum unit_state { UNIT_WAITS, UNIT_HAS_READ, UNIT_HAS_WRITTEN };
-
 struct exchange {
     struct list node;   /* in a lane's queue while lent */
     struct conn *owner; /* whose it is; the lanes never look */
@@ -35,12 +32,13 @@ struct exchange {
     const struct route *route;  /* NULL until admitted */
     struct str route_parameter; /* the decoded path segment in braces */
     unsigned step;              /* of route->steps, the next to run */
-    unsigned begun_step;        /* the one that ran last */
-    unsigned begun_again;       /* how often exchange_begin_again sent it back to the first step */
-    unsigned page;              /* of a streamed body: 0 for the first, counted by the connection */
-    bool is_done;               /* the last step ran or one failed: the response is to be written */
-    bool notes_use;             /* set by dispatch on a read lane: before it is written, the write
-                                   lane notes that the session was used (once an hour a session) */
+    unsigned marked_step;       /* what exchange_take_back goes back to */
+    unsigned marked_begun_again;
+    unsigned begun_again; /* how often exchange_begin_again sent it back to the first step */
+    unsigned page;        /* of a streamed body: 0 for the first, counted by the connection */
+    bool is_done;         /* the last step ran or one failed: the response is to be written */
+    bool notes_use;       /* set by dispatch on a read lane: before it is written, the write
+                             lane notes that the session was used (once an hour a session) */
     char request_id[REQUEST_ID_MAX_BYTES + 1];
     int64_t began_at_ms; /* monotonic, when its first byte came; for the log */
 
@@ -51,7 +49,7 @@ struct exchange {
     bool may_be_kept; /* the answer is right until something after commit `change` changes what
                          the account is shown (api/kept_answers.h) */
     uint64_t change;
-    enum unit_state unit; /* of the batch it is in */
+    bool page_is_made; /* in the batch that is run */
 };
 
 /* Never NULL. */
@@ -74,8 +72,9 @@ MUST_CHECK enum error exchange_begin_again(struct exchange *exchange);
  * response it makes). For a page of a streamed body empties the response's body and runs the last
  * step again; an error there makes the response `failed`, since its head is out already. */
 void exchange_run_step(struct exchange *exchange, struct services *services);
-/* The step that ran last was undone: empties the response, and it is the next to run again. Not for
- * pages. */
+/* Before a step is run that may be undone; and as if it had not been run since: empties the
+ * response. Not for pages. */
+void exchange_mark(struct exchange *exchange);
 void exchange_take_back(struct exchange *exchange);
 
 #endif

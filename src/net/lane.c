@@ -350,6 +350,9 @@ static bool batch_more(struct batch_source *source, struct list *batch)
     struct lane_thread *thread = container_of(source, struct lane_thread, source);
     unsigned taken;
 
+    if (atomic_load(&thread->lanes->is_refusing)) {
+        return false;
+    }
     /* On one processor the loop may have something to hand over and no chance to. */
     sched_yield();
     uv_mutex_lock(&thread->queue->lock);

@@ -103,6 +103,12 @@ void store_fake_fail_at(struct store *store, size_t n, enum error error, bool lo
     store->failure_loses_batch = loses_batch;
     store->calls_until_next_failure = 0;
     store->failures = 0;
+    store->loses_at_failure = 0;
+}
+
+void store_fake_lose_at(struct store *store, unsigned failure)
+{
+    store->loses_at_failure = failure;
 }
 
 void store_fake_fail_again_at(struct store *store, size_t n)
@@ -153,7 +159,9 @@ static enum error fail_if_chosen(struct store *store)
     store->failures++;
     store->calls_until_failure = store->calls_until_next_failure;
     store->calls_until_next_failure = 0;
-    if (store->failure_loses_batch && store->in_batch) {
+    bool loses = store->failure_loses_batch || store->failures == store->loses_at_failure;
+
+    if (loses && store->in_batch) {
         batch_lose(store);
     }
     return store->failure;

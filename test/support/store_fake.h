@@ -27,6 +27,8 @@ void store_fake_free(struct store *store);
 void store_fake_fail_at(struct store *store, size_t n, enum error error, bool loses_batch);
 /* After store_fake_fail_at: the `n`-th call after the one that fails fails as well. */
 void store_fake_fail_again_at(struct store *store, size_t n);
+/* The failure with this number (1: the first) loses the batch, too; 0: none does for this. */
+void store_fake_lose_at(struct store *store, unsigned failure);
 unsigned store_fake_failures(const struct store *store);
 /* Whether the call that was to fail has come. */
 bool store_fake_has_failed(const struct store *store);

@@ -119,6 +119,7 @@ struct store {
     enum error failure;
     bool failure_loses_batch;
     unsigned failures;
+    unsigned loses_at_failure; /* 0: none */
 };
 
 /* Every call comes through one of these: the second where it writes. They return the error that a

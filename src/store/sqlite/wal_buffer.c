@@ -12,8 +12,9 @@
  *    where it does (no SQLITE_IOCAP_POWERSAFE_OVERWRITE), nothing is gathered.
  * 3. Whoever reads this file through this layer (the writer after a spill, a checkpoint) finds
  *    everything in the file.
- * 4. A write that fails is told by the call that made it necessary, a sync, a truncation, a close
- * at the latest, and what was gathered is forgotten: to SQLite it is a failed write like any other.
+ * 4. A write that fails where SQLite writes, syncs, truncates or closes is a failed write like any
+ *    other: SQLite gives the transaction up, and what was gathered is forgotten. After a failed
+ *    read it may go on and commit, so there the bytes are kept, and the next write tries again.
  */
 #include "store/sqlite/wal_buffer.h"
 
@@ -57,6 +58,7 @@ static int wal_sector_bytes(sqlite3_file *file);
 static int wal_device(sqlite3_file *file);
 static bool header_ends_commit(const unsigned char *header);
 static int gathered_write(struct wal_file *wal);
+static int gathered_end(struct wal_file *wal);
 static struct wal_file *wal_of(sqlite3_file *file);
 
 static sqlite3_vfs layer;
@@ -118,7 +120,7 @@ static int wal_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int 
 static int wal_close(sqlite3_file *file)
 {
     struct wal_file *wal = wal_of(file);
-    int written = gathered_write(wal);
+    int written = gathered_end(wal);
     int code = wal->target->pMethods->xClose(wal->target);
 
     sqlite3_free(wal->bytes);
@@ -134,7 +136,7 @@ static int wal_write(sqlite3_file *file, const void *bytes, int len, sqlite3_int
     int code = SQLITE_OK;
 
     if (!is_next || len > (int)WAL_BUFFER_BYTES - wal->len) {
-        code = gathered_write(wal);
+        code = gathered_end(wal);
     }
     if (code != SQLITE_OK) {
         return code;
@@ -149,7 +151,7 @@ static int wal_write(sqlite3_file *file, const void *bytes, int len, sqlite3_int
     }
     memcpy(wal->bytes + wal->len, bytes, (size_t)len);
     wal->len += len;
-    return ends_commit ? gathered_write(wal) : SQLITE_OK;
+    return ends_commit ? gathered_end(wal) : SQLITE_OK;
 }
 
 static bool header_ends_commit(const unsigned char *header)
@@ -159,14 +161,27 @@ static bool header_ends_commit(const unsigned char *header)
     return memcmp(header + FRAME_COMMIT_AT, none, sizeof none) != 0;
 }
 
+/* Keeps what it could not write. */
 static int gathered_write(struct wal_file *wal)
 {
-    int len = wal->len;
+    if (wal->len == 0) {
+        return SQLITE_OK;
+    }
+    int code =
+        wal->target->pMethods->xWrite(wal->target, wal->bytes, wal->len, wal->next_at - wal->len);
+
+    if (code == SQLITE_OK) {
+        wal->len = 0;
+    }
+    return code;
+}
+
+static int gathered_end(struct wal_file *wal)
+{
+    int code = gathered_write(wal);
 
     wal->len = 0;
-    return len == 0
-               ? SQLITE_OK
-               : wal->target->pMethods->xWrite(wal->target, wal->bytes, len, wal->next_at - len);
+    return code;
 }
 
 static int wal_read(sqlite3_file *file, void *bytes, int len, sqlite3_int64 at)
@@ -180,7 +195,7 @@ static int wal_read(sqlite3_file *file, void *bytes, int len, sqlite3_int64 at)
 static int wal_truncate(sqlite3_file *file, sqlite3_int64 size)
 {
     struct wal_file *wal = wal_of(file);
-    int code = gathered_write(wal);
+    int code = gathered_end(wal);
 
     return code != SQLITE_OK ? code : wal->target->pMethods->xTruncate(wal->target, size);
 }
@@ -188,7 +203,7 @@ static int wal_truncate(sqlite3_file *file, sqlite3_int64 size)
 static int wal_sync(sqlite3_file *file, int flags)
 {
     struct wal_file *wal = wal_of(file);
-    int code = gathered_write(wal);
+    int code = gathered_end(wal);
 
     return code != SQLITE_OK ? code : wal->target->pMethods->xSync(wal->target, flags);
 }

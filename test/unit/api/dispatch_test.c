@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "api/dispatch.h"
+#include "base/clock.h"
 #include "domain/session.h"
 #include "support/loopback.h"
 #include "support/store_fake.h"
@@ -24,6 +25,8 @@ static char ben[TOKEN_LEN + 1];
 static struct exchange *exchanges[BATCH_MAX];
 static size_t exchange_count;
 static struct list batch;
+
+static bool no_more(struct batch_source *source, struct list *taking);
 
 static int set_up(void **state)
 {
@@ -217,6 +220,68 @@ static void a_unit_that_fails_after_writing_is_undone_alone(void **state)
         }
     }
     assert_true(failed_alone > 3);
+}
+
+static struct exchange *add_keyed_send(const char *content)
+{
+    char body[256];
+
+    snprintf(body, sizeof body, "{\"to_username\":\"ben\",\"content\":\"%s\",\"client_id\":\"k\"}",
+             content);
+    return add("POST", "/api/messages/send", anna, body);
+}
+
+/* Once, some milliseconds after the batch began: the send again, and another. */
+static bool more_later(struct batch_source *source, struct list *taking)
+{
+    int64_t begun_ms = clock_wall_ms();
+
+    source->more = no_more;
+    assert_ptr_equal(taking, &batch);
+    while (clock_wall_ms() < begun_ms + 2) {
+    }
+    add_keyed_send("content-1");
+    add_send("ben", "content-2");
+    return true;
+}
+
+static bool no_more(struct batch_source *source, struct list *taking)
+{
+    (void)source;
+    (void)taking;
+    return false;
+}
+
+/* Whatever is undone and run again, or lost: a replay tells what is stored, and says the same. */
+static void a_replay_in_a_batch_that_fails_tells_no_tale(void **state)
+{
+    (void)state;
+    for (unsigned loses = 0; loses < 2; loses++) {
+        for (size_t n = 1; n < 45; n++) {
+            for (size_t again = 0; again < 45; again++) {
+                struct batch_source source = {.more = more_later};
+
+                add_keyed_send("content-1");
+                store_fake_fail_at(store, n, ERROR_STORE_FAILED, false);
+                store_fake_fail_again_at(store, again);
+                store_fake_lose_at(store, loses == 1 ? 2 : 0);
+                assert_int_equal(dispatch_batch(&loopback.services[LANE_WRITE], &batch, &source),
+                                 OK);
+                store_fake_fail_at(store, 0, OK, false);
+                if (exchange_count == 3 && exchanges[1]->response.status == 200) {
+                    assert_int_equal(stored("content-1"), 2);
+                }
+                if (exchange_count == 3 && exchanges[0]->response.status == 200 &&
+                    exchanges[1]->response.status == 200) {
+                    struct str first = buf_str(&exchanges[0]->response.body);
+
+                    assert_true(str_equal(first, buf_str(&exchanges[1]->response.body)));
+                }
+                tear_down(NULL);
+                set_up(NULL);
+            }
+        }
+    }
 }
 
 static void the_disk_that_is_full_is_told_to_all_it_undid(void **state)
@@ -461,6 +526,7 @@ int main(void)
         WITH_ACCOUNTS(a_failing_call_fails_its_own_exchange),
         WITH_ACCOUNTS(a_lost_batch_fails_all_before_it_and_none_behind),
         WITH_ACCOUNTS(a_unit_that_fails_after_writing_is_undone_alone),
+        WITH_ACCOUNTS(a_replay_in_a_batch_that_fails_tells_no_tale),
         WITH_ACCOUNTS(the_disk_that_is_full_is_told_to_all_it_undid),
         WITH_ACCOUNTS(a_commit_that_fails_fails_all),
         WITH_ACCOUNTS(a_broken_store_ends_the_process),

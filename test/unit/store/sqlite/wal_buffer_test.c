@@ -42,7 +42,7 @@ static void writer_open(const struct scratch *s, int cache_pages)
     (void)vfs->xSetSystemCall(vfs, "pwrite64", (sqlite3_syscall_ptr)pwrite_counted);
     assert_ok(connection_open(s->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &writer));
     run("PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
-        "CREATE TABLE row(id INTEGER PRIMARY KEY, text TEXT)");
+        "CREATE TABLE row(id INTEGER PRIMARY KEY, text TEXT NOT NULL)");
     snprintf(sql, sizeof sql, "PRAGMA cache_size=%d; PRAGMA cache_spill=%d", cache_pages,
              cache_pages);
     run(sql);
@@ -172,12 +172,43 @@ static void a_write_that_fails_undoes_its_transaction_only(void **state)
     writer_close();
 }
 
+/* The disk is full when a statement that can be undone alone reads what was spilled: SQLite then
+ * keeps the transaction, and it may be committed once there is room. */
+static void what_a_read_could_not_write_is_not_forgotten(void **state)
+{
+    struct scratch *s = *state;
+    int64_t rows = 0;
+    unsigned kept = 0;
+
+    writer_open(s, 10);
+    for (unsigned n = 1; n <= 40; n++) {
+        run("BEGIN");
+        rows_add(50);
+        writes_until_full = n;
+        (void)sqlite3_exec(writer, "UPDATE row SET text = nullif(text || 'y', '') WHERE id % 3 = 0",
+                           NULL, NULL, NULL);
+        bool has_failed = writes_until_full == 0;
+        writes_until_full = 0;
+        if (sqlite3_get_autocommit(writer) == 0 &&
+            sqlite3_exec(writer, "COMMIT", NULL, NULL, NULL) == SQLITE_OK) {
+            rows += 50;
+            kept += has_failed ? 1 : 0;
+        } else if (sqlite3_get_autocommit(writer) == 0) {
+            run("ROLLBACK");
+        }
+        assert_int_equal(rows_after_kill(s), rows);
+    }
+    assert_true(kept > 0);
+    writer_close();
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
         SCRATCH_CASE(a_commit_is_written_when_it_returns_and_in_few_writes),
         SCRATCH_CASE(what_spills_before_its_commit_is_there_after_it),
         SCRATCH_CASE(a_write_that_fails_undoes_its_transaction_only),
+        SCRATCH_CASE(what_a_read_could_not_write_is_not_forgotten),
     };
 
     return cmocka_run_group_tests(cases, NULL, NULL);
