@@ -188,6 +188,7 @@ MUST_CHECK enum error store_session_find(struct store *store, const struct sha25
 MUST_CHECK enum error store_session_list(struct store *store, int64_t account_id,
                                          struct arena *arena, struct session **out_sessions,
                                          size_t *out_count);
+/* Looks first: without such a session nothing is written. */
 MUST_CHECK enum error store_session_delete(struct store *store, int64_t account_id,
                                            int64_t session_id, bool *out_found);
 MUST_CHECK enum error store_session_set_used(struct store *store, int64_t account_id,

@@ -391,6 +391,21 @@ static void units_that_only_read_leave_no_trace(void **state)
     assert_ok(store_batch_commit(f->store));
 }
 
+/* Else anybody could have a whole batch run twice, by ending a session there is not. */
+static void ending_no_session_writes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    bool found = true;
+
+    assert_ok(store_batch_begin(f->store));
+    store_unit_begin(f->store, UNIT_BARE);
+    assert_ok(store_session_delete(f->store, 1, 99, &found));
+    assert_false(found);
+    assert_false(store_unit_has_written(f->store));
+    assert_ok(store_unit_undo(f->store));
+    assert_ok(store_batch_commit(f->store));
+}
+
 static void a_batch_rolled_back_never_was(void **state)
 {
     struct fixture *f = *state;
@@ -464,6 +479,7 @@ int main(void)
         CONTRACT_CASE(other_calls_come_between_the_steps_of_a_walk),
         CONTRACT_CASE(a_unit_undone_takes_back_its_own_writes_only),
         CONTRACT_CASE(units_that_only_read_leave_no_trace),
+        CONTRACT_CASE(ending_no_session_writes_nothing),
         CONTRACT_CASE(a_batch_rolled_back_never_was),
         CONTRACT_CASE(a_failed_call_leaves_the_batch_usable),
         CONTRACT_CASE(rest_and_disk_answer),

@@ -11,7 +11,8 @@ static const char SESSION_FIND[] = "SELECT id, account_id, created_at_ms, last_u
                                    " FROM session WHERE token_digest = ?1";
 static const char SESSION_LIST[] = "SELECT id, label, created_at_ms, last_used_at_ms FROM session"
                                    " WHERE account_id = ?1 ORDER BY id DESC";
-/* Both look the digest up by the index on (account_id, id) first. */
+/* All use the index on (account_id, id) first. */
+static const char SESSION_IS_THERE[] = "SELECT 1 FROM session WHERE account_id = ?1 AND id = ?2";
 static const char SESSION_DELETE[] = "DELETE FROM session WHERE account_id = ?1 AND id = ?2";
 static const char SESSION_SET_USED[] =
     "UPDATE session SET last_used_at_ms = ?3 WHERE account_id = ?1 AND id = ?2";
@@ -106,19 +107,26 @@ enum error store_session_list(struct store *store, int64_t account_id, struct ar
 enum error store_session_delete(struct store *store, int64_t account_id, int64_t session_id,
                                 bool *out_found)
 {
-    struct query query = query_write(store, SESSION_DELETE);
+    struct query query = query_read(store, SESSION_IS_THERE);
+    bool is_there;
     enum error error;
 
     query_bind_int(&query, account_id);
     query_bind_int(&query, session_id);
-    error = query_run(&query);
-    if (error != OK) {
-        return error;
+    is_there = query_step(&query);
+    error = query_end(&query);
+    if (error == OK && is_there) {
+        query = query_write(store, SESSION_DELETE);
+        query_bind_int(&query, account_id);
+        query_bind_int(&query, session_id);
+        error = query_run(&query);
+        changed_note(store, account_id);
+        known_forget_session(store->known, session_id);
     }
-    changed_note(store, account_id);
-    known_forget_session(store->known, session_id);
-    *out_found = sqlite3_changes(store->database) > 0;
-    return OK;
+    if (error == OK) {
+        *out_found = is_there;
+    }
+    return error;
 }
 
 enum error store_session_set_used(struct store *store, int64_t account_id, int64_t session_id,
