@@ -107,7 +107,7 @@ static void a_commit_is_written_when_it_returns_and_in_few_writes(void **state)
     int64_t rows = 0;
 
     writer_open(s, 1000);
-    for (int i = 1; i <= 100; i++) {
+    for (int i = 1; i <= 40; i++) {
         int count = i % 10 == 0 ? 100 : 1 + i % 7;
 
         writes = 0;
@@ -181,7 +181,7 @@ static void what_a_read_could_not_write_is_not_forgotten(void **state)
     unsigned kept = 0;
 
     writer_open(s, 10);
-    for (unsigned n = 1; n <= 40; n++) {
+    for (unsigned n = 1; n <= 20; n++) {
         run("BEGIN");
         rows_add(50);
         writes_until_full = n;
