@@ -11,12 +11,11 @@
 #include "api/moment.h"
 #include "api/name_memo.h"
 #include "api/params.h"
-#include "api/row_text.h"
 #include "api/services.h"
 #include "api/work.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/require.h"
+#include "base/put.h"
 
 static enum error list_begin(struct exchange *exchange, struct services *services);
 static enum error rows_take(struct exchange *exchange, struct store *store, uint64_t limit);
@@ -32,7 +31,7 @@ static char *row_put(char *at, struct time_writer *times, const struct entry *en
 static void page_memory_end(struct conversation_list_work *work, struct arena *arena);
 
 /* What a row has beside name and message: at most so much. */
-#define ROW_REST_MAX_BYTES (96u + TIME_RFC3339_LEN + ROW_DECIMAL_MAX_BYTES)
+#define ROW_REST_MAX_BYTES (96u + TIME_RFC3339_LEN + PUT_INT_MAX_BYTES)
 
 enum error api_conversation_list(struct exchange *exchange, struct services *services)
 {
@@ -156,17 +155,8 @@ static enum list_row row_write(struct conversation_list_work *work, struct buf *
     size_t max_bytes = ROW_REST_MAX_BYTES + username.len + entry->text.len;
     char *at = list_page_row_begin(&work->page, body, max_bytes);
 
-    if (at != NULL) {
+    enum list_row written =
         list_page_row_end(&work->page, body, row_put(at, times, entry, username, unread_count));
-        return LIST_ROW_WRITTEN;
-    }
-    struct buf made;
-    buf_init(&made, max_bytes);
-    at = buf_reserve(&made, max_bytes);
-    REQUIRE(at != NULL);
-    buf_grow(&made, (size_t)(row_put(at, times, entry, username, unread_count) - at));
-    enum list_row written = list_page_add(&work->page, body, buf_str(&made));
-    buf_release(&made);
     if (written == LIST_ROW_CUT) {
         work->cut_username = username;
     }
@@ -176,15 +166,15 @@ static enum list_row row_write(struct conversation_list_work *work, struct buf *
 static char *row_put(char *at, struct time_writer *times, const struct entry *entry,
                      struct str username, int64_t unread_count)
 {
-    at = row_text(at, STR("{\"username\":\""));
-    at = row_text(at, username);
-    at = row_text(at, STR("\",\"last_message\":\""));
-    at = row_text(at, entry->text);
-    at = row_text(at, STR("\",\"last_message_time\":\""));
-    at = row_text(at, time_write_rfc3339(times, entry->created_at_ms));
-    at = row_text(at, STR("\",\"unread_count\":"));
-    at = row_decimal(at, unread_count);
-    return row_text(at, STR("}"));
+    at = put_str(at, STR("{\"username\":\""));
+    at = put_str(at, username);
+    at = put_str(at, STR("\",\"last_message\":\""));
+    at = put_str(at, entry->text);
+    at = put_str(at, STR("\",\"last_message_time\":\""));
+    at = put_str(at, time_write_rfc3339(times, entry->created_at_ms));
+    at = put_str(at, STR("\",\"unread_count\":"));
+    at = put_int(at, unread_count);
+    return put_str(at, STR("}"));
 }
 
 /* The name of a row that is cut is in what is given back, so it goes through the heap. */

@@ -10,7 +10,7 @@
  * check before they write, so what is to be undone has hardly ever written. A savepoint for each
  * unit would copy every page it touches (a sixth of a send); instead units run bare, and when one
  *    fails after it has written the transaction is rolled back and all of it is run again, this
- * time with savepoints.
+ *    time with savepoints.
  * 3. A full or broken disk may end the whole transaction inside a unit, and with it units that
  *    were kept. Their exchanges become 503, and the rest of the batch gets a new transaction.
  * 4. Nothing here asks which lane a step was meant for: with one store only, steps of the read

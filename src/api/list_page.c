@@ -10,23 +10,35 @@
 static struct str separator_of(const struct list_page *page);
 static void part_append(struct str part, size_t *skipped_bytes, struct buf *body, size_t body_end);
 
-char *list_page_row_begin(const struct list_page *page, struct buf *body, size_t max_bytes)
+char *list_page_row_begin(struct list_page *page, struct buf *body, size_t max_bytes)
 {
+    char *at;
+
     REQUIRE(body->len <= ROWS_MAX_BYTES);
     if (max_bytes >= ROWS_MAX_BYTES - body->len) {
-        return NULL;
+        buf_init(&page->made, max_bytes);
+        at = buf_reserve(&page->made, max_bytes);
+        REQUIRE(at != NULL);
+        return at;
     }
     REQUIRE(page->row_offset_bytes == 0); /* a row that is cut is longer than a page */
-    char *at = buf_reserve(body, max_bytes + 1);
+    at = buf_reserve(body, max_bytes + 1);
     REQUIRE(at != NULL);
     *at = separator_of(page).ptr[0];
     return at + 1;
 }
 
-void list_page_row_end(struct list_page *page, struct buf *body, const char *end)
+enum list_row list_page_row_end(struct list_page *page, struct buf *body, const char *end)
 {
-    buf_grow(body, (size_t)(end - (body->ptr + body->len)));
-    page->has_rows = true;
+    if (page->made.ptr == NULL) {
+        buf_grow(body, (size_t)(end - (body->ptr + body->len)));
+        page->has_rows = true;
+        return LIST_ROW_WRITTEN;
+    }
+    buf_grow(&page->made, (size_t)(end - page->made.ptr));
+    enum list_row written = list_page_add(page, body, buf_str(&page->made));
+    buf_release(&page->made);
+    return written;
 }
 
 enum list_row list_page_add(struct list_page *page, struct buf *body, struct str row)

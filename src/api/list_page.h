@@ -1,9 +1,9 @@
 /* list_page.h - a JSON array written page by page into bodies of limited size.
  *
- * Where there surely is room a row is written straight into the body, so that its text is copied
- * once, from the store's memory. Elsewhere it is made first and then added. A row that fits a page
- * is never cut. A longer one is: the caller gives the same bytes again on the next page, and what
- * earlier pages hold is skipped.
+ * A row is written between list_page_row_begin and list_page_row_end: straight into the body where
+ * there surely is room, so that its text is copied once, from the store's memory; elsewhere it is
+ * made first and then added. A row that fits a page is never cut. A longer one is: the caller gives
+ * the same bytes again on the next page, and what earlier pages hold is skipped.
  *
  * Uses:    base, http/response.h.
  * Used by: api.
@@ -21,6 +21,7 @@
 struct list_page {
     bool has_rows;           /* at least one row is written whole */
     size_t row_offset_bytes; /* how much of the row being written earlier pages hold */
+    struct buf made;         /* a row that might not fit, from its begin to its end; else empty */
 };
 
 enum list_row {
@@ -29,11 +30,11 @@ enum list_row {
     LIST_ROW_LATER /* the page is full and has nothing of it */
 };
 
-/* Where a row of at most `max_bytes` may be written, the separator before it being there already;
- * NULL when it might not fit: then list_page_add. list_page_row_end tells where the row ended. */
-char *list_page_row_begin(const struct list_page *page, struct buf *body, size_t max_bytes);
-void list_page_row_end(struct list_page *page, struct buf *body, const char *end);
-/* Adds a row and what separates it from the one before. */
+/* Where a row of at most `max_bytes` is to be written; list_page_row_end, which must follow, takes
+ * where it ended. */
+char *list_page_row_begin(struct list_page *page, struct buf *body, size_t max_bytes);
+enum list_row list_page_row_end(struct list_page *page, struct buf *body, const char *end);
+/* Adds a row that is made already, and what separates it from the one before. */
 enum list_row list_page_add(struct list_page *page, struct buf *body, struct str row);
 /* Ends the array; there is always room for it. */
 void list_page_close(const struct list_page *page, struct buf *body);

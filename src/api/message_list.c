@@ -15,17 +15,16 @@
 #include "api/moment.h"
 #include "api/name_memo.h"
 #include "api/params.h"
-#include "api/row_text.h"
 #include "api/services.h"
 #include "api/work.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/require.h"
+#include "base/put.h"
 #include "domain/message.h"
 #include "domain/name.h"
 
 /* What a row has beside its entry's numbers and its three texts: at most so much. */
-#define ROW_REST_MAX_BYTES (96u + TIME_RFC3339_LEN + 2 * ROW_DECIMAL_MAX_BYTES)
+#define ROW_REST_MAX_BYTES (96u + TIME_RFC3339_LEN + 2 * PUT_INT_MAX_BYTES)
 
 struct message_row {
     struct entry entry;
@@ -217,17 +216,7 @@ static enum list_row row_write(struct message_list_work *work, struct buf *body,
     size_t max_bytes = ROW_REST_MAX_BYTES + row->from.len + row->to.len + row->entry.text.len;
     char *at = list_page_row_begin(&work->page, body, max_bytes);
 
-    if (at != NULL) {
-        list_page_row_end(&work->page, body, row_put(at, times, row));
-        return LIST_ROW_WRITTEN;
-    }
-    struct buf made;
-    buf_init(&made, max_bytes);
-    at = buf_reserve(&made, max_bytes);
-    REQUIRE(at != NULL);
-    buf_grow(&made, (size_t)(row_put(at, times, row) - at));
-    enum list_row written = list_page_add(&work->page, body, buf_str(&made));
-    buf_release(&made);
+    enum list_row written = list_page_row_end(&work->page, body, row_put(at, times, row));
     if (written == LIST_ROW_CUT) {
         work->cut_seq = row->entry.seq;
         work->cut_from = row->from;
@@ -238,19 +227,19 @@ static enum list_row row_write(struct message_list_work *work, struct buf *body,
 
 static char *row_put(char *at, struct time_writer *times, const struct message_row *row)
 {
-    at = row_text(at, STR("{\"id\":"));
-    at = row_decimal(at, row->entry.ref);
-    at = row_text(at, STR(",\"from_username\":\""));
-    at = row_text(at, row->from);
-    at = row_text(at, STR("\",\"to_username\":\""));
-    at = row_text(at, row->to);
-    at = row_text(at, STR("\",\"content\":\""));
-    at = row_text(at, row->entry.text);
-    at = row_text(at, STR("\",\"created_at\":\""));
-    at = row_text(at, time_write_rfc3339(times, row->entry.created_at_ms));
-    at = row_text(at, STR("\",\"seq\":"));
-    at = row_decimal(at, row->entry.seq);
-    return row_text(at, STR("}"));
+    at = put_str(at, STR("{\"id\":"));
+    at = put_int(at, row->entry.ref);
+    at = put_str(at, STR(",\"from_username\":\""));
+    at = put_str(at, row->from);
+    at = put_str(at, STR("\",\"to_username\":\""));
+    at = put_str(at, row->to);
+    at = put_str(at, STR("\",\"content\":\""));
+    at = put_str(at, row->entry.text);
+    at = put_str(at, STR("\",\"created_at\":\""));
+    at = put_str(at, time_write_rfc3339(times, row->entry.created_at_ms));
+    at = put_str(at, STR("\",\"seq\":"));
+    at = put_int(at, row->entry.seq);
+    return put_str(at, STR("}"));
 }
 
 /* Walks on over the rows that are still asked for; a row behind them is what the link tells. */

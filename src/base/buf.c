@@ -36,14 +36,9 @@ void buf_clear(struct buf *buf)
 
 void buf_append_int(struct buf *buf, int64_t value)
 {
-    char text[1 + PUT_UINT_MAX_BYTES];
-    char *end = text;
+    char text[PUT_INT_MAX_BYTES];
 
-    if (value < 0) {
-        *end++ = '-';
-    }
-    end = put_uint(end, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
-    buf_append(buf, text, (size_t)(end - text));
+    buf_append(buf, text, (size_t)(put_int(text, value) - text));
 }
 
 void buf_append_format(struct buf *buf, const char *format, ...)

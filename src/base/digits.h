@@ -1,6 +1,6 @@
 /* digits.h - two decimal digits at a time, for what writes numbers by the hundred.
  *
- * Uses: libc. Used by: base/clock, api/row_text. Thread: any.
+ * Uses: libc. Used by: base/clock, base/put. Thread: any.
  */
 #ifndef MIGCHAT_BASE_DIGITS_H
 #define MIGCHAT_BASE_DIGITS_H

@@ -46,3 +46,10 @@ void random_alphanumeric(char *out, size_t len)
     /* What was drawn may be part of a token. */
     explicit_bzero(drawn, sizeof drawn);
 }
+
+uint64_t number_mixed(uint64_t number)
+{
+    number = (number ^ (number >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    number = (number ^ (number >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return number ^ (number >> 31);
+}

@@ -19,7 +19,7 @@
 static enum error exchange_judge(struct exchange *exchange, const struct admission_policy *policy);
 static enum error path_judge(struct exchange *exchange, const struct admission_policy *policy,
                              const struct route **out_route);
-static bool path_exists(const struct route_table *routes, struct str path);
+static bool options_has_target(const struct route_table *routes, struct str path);
 static void allow_add(struct exchange *exchange, const struct admission_policy *policy);
 static bool body_can_be_skipped(const struct request *request,
                                 const struct admission_policy *policy);
@@ -56,7 +56,7 @@ enum admission exchange_admit(struct exchange *exchange, const struct admission_
 
 void exchange_answer_options(struct exchange *exchange, const struct admission_policy *policy)
 {
-    if (!path_exists(&policy->routes, exchange->request.path)) {
+    if (!options_has_target(&policy->routes, exchange->request.path)) {
         response_error(exchange, ERROR_ROUTE_NOT_FOUND);
         return;
     }
@@ -98,21 +98,16 @@ static enum error path_judge(struct exchange *exchange, const struct admission_p
     const struct request *request = &exchange->request;
 
     if (request->method == METHOD_OPTIONS) {
-        return path_exists(&policy->routes, request->path) ? OK : ERROR_ROUTE_NOT_FOUND;
+        return options_has_target(&policy->routes, request->path) ? OK : ERROR_ROUTE_NOT_FOUND;
     }
     return router_match(&policy->routes, request, &exchange->arena, out_route,
                         &exchange->route_parameter);
 }
 
-static bool path_exists(const struct route_table *routes, struct str path)
+/* OPTIONS alone may ask about the whole server with "*" (RFC 9110, 9.3.7). */
+static bool options_has_target(const struct route_table *routes, struct str path)
 {
-    struct buf allow;
-
-    buf_init(&allow, ALLOW_MAX_BYTES);
-    router_allow(routes, path, &allow);
-    bool exists = allow.len > 0;
-    buf_release(&allow);
-    return exists;
+    return str_equal(path, STR("*")) || router_has_path(routes, path);
 }
 
 static void allow_add(struct exchange *exchange, const struct admission_policy *policy)

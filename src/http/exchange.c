@@ -214,10 +214,7 @@ static uint64_t request_number_next(void)
         has_start = true;
     }
     count += UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t mixed = count;
-    mixed = (mixed ^ (mixed >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    mixed = (mixed ^ (mixed >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return mixed ^ (mixed >> 31);
+    return number_mixed(count);
 }
 
 static unsigned last_step(const struct route *route)

@@ -170,7 +170,7 @@ static char *status_line_put(char *at, int status)
         return put_str(at, STR("HTTP/1.1 200 OK\r\n"));
     }
     at = put_str(at, STR("HTTP/1.1 "));
-    at = put_uint(at, (uint64_t)status);
+    at = put_int(at, status);
     at = put_str(at, STR(" "));
     at = put_str(at, str_from(status_phrase(status)));
     return put_str(at, STR("\r\n"));

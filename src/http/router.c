@@ -16,7 +16,6 @@ enum path_match { PATH_DIFFERS, PATH_MATCHES_BRACES, PATH_MATCHES_LITERALLY };
 static enum path_match path_compare(const char *form, struct str path, struct str *out_segment);
 static bool escape_matches(char wanted, struct str rest);
 static bool route_serves(const struct route *route, enum method method);
-static bool path_exists(const struct route_table *table, struct str path);
 
 enum error router_match(const struct route_table *table, const struct request *request,
                         struct arena *arena, const struct route **out_route,
@@ -40,7 +39,8 @@ enum error router_match(const struct route_table *table, const struct request *r
         }
     }
     if (best == NULL) {
-        return path_exists(table, request->path) ? ERROR_METHOD_NOT_ALLOWED : ERROR_ROUTE_NOT_FOUND;
+        return router_has_path(table, request->path) ? ERROR_METHOD_NOT_ALLOWED
+                                                     : ERROR_ROUTE_NOT_FOUND;
     }
     struct str parameter = {NULL, 0};
     if (best_match == PATH_MATCHES_BRACES) {
@@ -52,6 +52,17 @@ enum error router_match(const struct route_table *table, const struct request *r
     *out_route = best;
     *out_parameter = parameter;
     return OK;
+}
+
+bool router_has_path(const struct route_table *table, struct str path)
+{
+    struct str segment;
+    bool is_found = false;
+
+    for (size_t i = 0; i < table->count && !is_found; i++) {
+        is_found = path_compare(table->routes[i].path, path, &segment) != PATH_DIFFERS;
+    }
+    return is_found;
 }
 
 void router_allow(const struct route_table *table, struct str path, struct buf *out)
@@ -132,16 +143,4 @@ static bool escape_matches(char wanted, struct str rest)
 static bool route_serves(const struct route *route, enum method method)
 {
     return route->method == method || (method == METHOD_HEAD && route->method == METHOD_GET);
-}
-
-static bool path_exists(const struct route_table *table, struct str path)
-{
-    struct str segment;
-
-    for (size_t i = 0; i < table->count; i++) {
-        if (path_compare(table->routes[i].path, path, &segment) != PATH_DIFFERS) {
-            return true;
-        }
-    }
-    return false;
 }

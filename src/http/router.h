@@ -63,6 +63,9 @@ MUST_CHECK enum error router_match(const struct route_table *table, const struct
                                    struct arena *arena, const struct route **out_route,
                                    struct str *out_parameter);
 
+/* Whether any route has this path, whatever its method. */
+bool router_has_path(const struct route_table *table, struct str path);
+
 /* "GET, HEAD, OPTIONS": the methods of the request's path into `out`; for "*" all of the table.
  * Nothing when the path does not exist. */
 void router_allow(const struct route_table *table, struct str path, struct buf *out);

@@ -22,7 +22,7 @@
  *    backpressure. Reading is not stopped before: most clients send nothing before the answer,
  *    so it would cost two epoll_ctl a request, and their leaving would go unseen.
  *    A read that fills the slab is the connection's share of the loop's turn: reading stops until
- * the turn ends, or who sends without end would keep all others waiting.
+ *    the turn ends, or who sends without end would keep all others waiting.
  * 3. While a write is pending nothing is parsed and nothing appended to the output.
  * 4. A lent exchange is not looked at. A connection that closes meanwhile waits for it.
  * 5. The connection is freed in conn_free_if_done only, which is called wherever one of its

@@ -178,10 +178,9 @@ static void compare_walk(struct fixture *f, const struct entry *model,
     store_walk_end(f->store);
 }
 
-static void walks_find_what_the_model_finds(void **state)
+/* Stores a log of random entries and opens a snapshot of it; returns the seed to go on with. */
+static unsigned model_begin(struct fixture *f, struct entry model[MODEL_ENTRIES])
 {
-    struct fixture *f = *state;
-    struct entry model[MODEL_ENTRIES];
     const char *given = getenv("MIGCHAT_TEST_SEED");
     unsigned seed = given == NULL ? (unsigned)getpid() : (unsigned)strtoul(given, NULL, 10);
 
@@ -190,6 +189,15 @@ static void walks_find_what_the_model_finds(void **state)
     fill_log(f, &seed, model);
     assert_ok(store_batch_commit(f->store));
     assert_ok(store_snapshot_begin(f->store));
+    return seed;
+}
+
+static void walks_find_what_the_model_finds(void **state)
+{
+    struct fixture *f = *state;
+    struct entry model[MODEL_ENTRIES];
+    unsigned seed = model_begin(f, model);
+
     for (int64_t other_id = 0; other_id <= MODEL_OTHERS + 1; other_id++) {
         compare_walk(f, model, &(struct message_walk){1, other_id, INT64_MAX, 0});
     }
@@ -220,14 +228,8 @@ static void a_walk_skips_to_where_it_is_told(void **state)
 {
     struct fixture *f = *state;
     struct entry model[MODEL_ENTRIES];
-    const char *given = getenv("MIGCHAT_TEST_SEED");
-    unsigned seed = given == NULL ? (unsigned)getpid() : (unsigned)strtoul(given, NULL, 10);
+    unsigned seed = model_begin(f, model);
 
-    print_message("MIGCHAT_TEST_SEED=%u\n", seed);
-    assert_ok(store_batch_begin(f->store));
-    fill_log(f, &seed, model);
-    assert_ok(store_batch_commit(f->store));
-    assert_ok(store_snapshot_begin(f->store));
     for (int round = 0; round < 300; round++) {
         struct message_walk walk = {1, 0, INT64_MAX, round % 3 == 0 ? round : 0};
         struct message_walk left = walk;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/random.h"
 #include "base/require.h"
 
 struct head_slot {
@@ -50,7 +51,6 @@ struct known {
     struct name_slot names[KNOWN_NAMES];
 };
 
-static uint64_t mixed(uint64_t number);
 static size_t conversation_place(int64_t account_id, int64_t other_id);
 static size_t session_place(const struct sha256 *token_digest);
 static size_t name_place(struct str folded);
@@ -73,18 +73,10 @@ void known_free(struct known *known)
 
 void known_forget(struct known *known)
 {
-    if (known == NULL) {
-        return;
-    }
-    known->rows_generation++;
-    known_forget_sessions(known);
-    known_forget_names(known);
-}
-
-void known_forget_sessions(struct known *known)
-{
     if (known != NULL) {
+        known->rows_generation++;
         known->sessions_generation++;
+        known->names_generation++;
     }
 }
 
@@ -159,18 +151,11 @@ void known_conversation_set(struct known *known, int64_t account_id,
     }
 }
 
+/* Ids are small and dense; places should not be. */
 static size_t conversation_place(int64_t account_id, int64_t other_id)
 {
-    return mixed(mixed((uint64_t)account_id) + (uint64_t)other_id) % KNOWN_CONVERSATIONS;
-}
-
-/* splitmix64's finish: ids are small and dense, the tables' places should not be. */
-static uint64_t mixed(uint64_t number)
-{
-    number += UINT64_C(0x9e3779b97f4a7c15);
-    number = (number ^ (number >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    number = (number ^ (number >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return number ^ (number >> 31);
+    return number_mixed(number_mixed((uint64_t)account_id) + (uint64_t)other_id) %
+           KNOWN_CONVERSATIONS;
 }
 
 /* ---- sessions --------------------------------------------------------------------------------*/
@@ -265,5 +250,5 @@ static size_t name_place(struct str folded)
     for (size_t i = 0; i < folded.len; i++) {
         number = number * 31 + (unsigned char)folded.ptr[i];
     }
-    return mixed(number) % KNOWN_NAMES;
+    return number_mixed(number) % KNOWN_NAMES;
 }

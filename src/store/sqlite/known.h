@@ -44,8 +44,7 @@ void known_free(struct known *known);
 
 /* After a rollback, and wherever rows change by other ways than the _set functions here. */
 void known_forget(struct known *known);
-void known_forget_sessions(struct known *known);
-/* The one with this id only. */
+/* The one with this id. */
 void known_forget_session(struct known *known, int64_t session_id);
 void known_forget_names(struct known *known);
 

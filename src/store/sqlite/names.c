@@ -15,11 +15,12 @@ static enum error name_rows_read(struct query *query, struct arena *arena,
 enum error store_name_list(struct store *store, struct str folded, struct arena *arena,
                            struct name_row **out_rows, size_t *out_count)
 {
-    struct name_row *known_row = ARENA_NEW(arena, struct name_row);
+    struct name_row known_row;
     struct query query;
 
-    if (known_name_find(store->known, folded, arena, known_row)) {
-        *out_rows = known_row;
+    if (known_name_find(store->known, folded, arena, &known_row)) {
+        *out_rows = ARENA_NEW(arena, struct name_row);
+        **out_rows = known_row;
         *out_count = 1;
         return OK;
     }

@@ -19,13 +19,8 @@
 #include "store/sqlite/wal_buffer.h"
 
 #include <sqlite3.h>
-#include <stdalign.h>
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-
-#include "base/require.h"
 
 #define FRAME_HEADER_BYTES 24
 /* Where a frame's header has the size of the database after a commit, 0 in all other frames. */

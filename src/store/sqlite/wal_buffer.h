@@ -4,7 +4,7 @@
  * is some 300 system calls. Through this layer it is a few. Nothing else is changed: what a commit
  * wrote is in the file before SQLite goes on to sync it and to show it to readers.
  *
- * Uses:    sqlite3 (VFS: https://sqlite.org/vfs.html), base/require.
+ * Uses:    sqlite3 (VFS: https://sqlite.org/vfs.html).
  * Used by: store/sqlite/connection.
  * Thread:  a file is used by its connection's thread.
  * Memory:  WAL_BUFFER_BYTES for each WAL file that was written, until it is closed.

@@ -33,27 +33,15 @@ static void rows_make(struct row *rows, size_t count, const size_t *lens)
     }
 }
 
-/* As the lists do it: straight into the body where there surely is room. */
 static enum list_row row_add(struct list_page *page, struct buf *body, const struct row *row)
 {
     size_t room_bytes = row->len + 2 + SLACK_BYTES;
     char *at = list_page_row_begin(page, body, room_bytes);
-    struct buf made;
 
-    if (at != NULL) {
-        at[0] = '<';
-        memcpy(at + 1, row->text, row->len);
-        at[row->len + 1] = '>';
-        list_page_row_end(page, body, at + row->len + 2);
-        return LIST_ROW_WRITTEN;
-    }
-    buf_init(&made, row->len + 2);
-    buf_append_char(&made, '<');
-    buf_append(&made, row->text, row->len);
-    buf_append_char(&made, '>');
-    enum list_row added = list_page_add(page, body, buf_str(&made));
-    buf_release(&made);
-    return added;
+    at[0] = '<';
+    memcpy(at + 1, row->text, row->len);
+    at[row->len + 1] = '>';
+    return list_page_row_end(page, body, at + row->len + 2);
 }
 
 static void check_pages(const size_t *lens, size_t count)

@@ -1,18 +1,23 @@
-/* row_text.c - a number's digits are counted first, then written from the last to the first. */
-#include "api/row_text.h"
+/* put.c - a number's digits are counted first, then written from the last to the first. */
+#include "base/put.h"
 
 #include "base/digits.h"
 
-char *row_decimal(char *at, int64_t number)
+char *put_int(char *at, int64_t number)
 {
-    uint64_t left = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-    uint64_t rest = left;
+    if (number >= 0) {
+        return put_uint(at, (uint64_t)number);
+    }
+    *at = '-';
+    return put_uint(at + 1, 0 - (uint64_t)number);
+}
+
+char *put_uint(char *at, uint64_t number)
+{
+    uint64_t left = number;
+    uint64_t rest = number;
     unsigned count = 1;
 
-    if (number < 0) {
-        *at = '-';
-        at++;
-    }
     while (rest >= 1000) {
         rest /= 1000;
         count += 3;
