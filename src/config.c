@@ -20,6 +20,7 @@
 /* What the command line says, before any of it is checked. */
 struct command_line {
     enum config_command command;
+    struct str operands[COMMAND_OPERANDS_MAX];
     struct str flags[OPTION_COUNT]; /* ptr NULL where not given */
 };
 
@@ -27,9 +28,6 @@ static bool arguments_read(int argc, const char *const *argv, struct command_lin
                            struct buf *message);
 static bool flag_read(int argc, const char *const *argv, int *at, struct command_line *line,
                       struct buf *message);
-static bool command_read(int argc, const char *const *argv, int *at,
-                         enum config_command *out_command, struct buf *message);
-static void append_nearest(struct buf *message, const char *before, const char *nearest);
 static void defaults_set(struct config *config);
 static bool file_apply(struct config *config, const struct command_line *line,
                        const char *const *environment, struct buf *message);
@@ -55,6 +53,7 @@ enum config_outcome config_read(int argc, const char *const *argv, const char *c
     defaults_set(out_config);
     bool is_good = arguments_read(argc, argv, &line, message);
     out_config->command = line.command;
+    memcpy(out_config->operands, line.operands, sizeof line.operands);
     if (line.command == COMMAND_HELP || line.command == COMMAND_VERSION) {
         buf_clear(message);
         return CONFIG_READY;
@@ -79,7 +78,9 @@ void config_release(struct config *config)
 static bool arguments_read(int argc, const char *const *argv, struct command_line *out_line,
                            struct buf *message)
 {
-    bool has_command = false, is_good = true;
+    struct str words[COMMAND_WORDS_MAX];
+    size_t word_count = 0;
+    bool is_good = true;
 
     for (int i = 1; i < argc; i++) {
         struct str argument = str_from(argv[i]);
@@ -95,14 +96,18 @@ static bool arguments_read(int argc, const char *const *argv, struct command_lin
     for (int i = 1; i < argc; i++) {
         if (argv[i][0] == '-') {
             is_good = flag_read(argc, argv, &i, out_line, message) && is_good;
-        } else if (!has_command) {
-            has_command = true;
-            is_good = command_read(argc, argv, &i, &out_line->command, message) && is_good;
-        } else {
+        } else if (word_count == COMMAND_WORDS_MAX) {
             message_quote(message, str_from(argv[i]));
-            buf_append_format(message, " is one word too many\n");
+            buf_append_str(message, STR(" is one word too many\n"));
             is_good = false;
+        } else {
+            words[word_count++] = str_from(argv[i]);
         }
+    }
+    if (word_count > 0) {
+        is_good =
+            command_read(words, word_count, &out_line->command, out_line->operands, message) &&
+            is_good;
     }
     return is_good;
 }
@@ -122,7 +127,7 @@ static bool flag_read(int argc, const char *const *argv, int *at, struct command
         }
         message_quote(message, str_from(argv[*at]));
         buf_append_str(message, STR(" is not an option"));
-        append_nearest(message, "--", option_nearest(name, NAME_FLAG));
+        message_nearest(message, "--", option_nearest(name, NAME_FLAG));
         /* What follows may be its value; it is not judged as a command. */
         if (value.ptr == NULL && *at + 1 < argc && argv[*at + 1][0] != '-') {
             ++*at;
@@ -139,56 +144,6 @@ static bool flag_read(int argc, const char *const *argv, int *at, struct command
     }
     line->flags[option] = value;
     return true;
-}
-
-static bool command_read(int argc, const char *const *argv, int *at,
-                         enum config_command *out_command, struct buf *message)
-{
-    static const struct {
-        const char *first;
-        const char *second;
-        enum config_command command;
-    } commands[] = {
-        {"serve", NULL, COMMAND_SERVE},     {"config", "check", COMMAND_CHECK},
-        {"config", "dump", COMMAND_DUMP},   {"routes", NULL, COMMAND_ROUTES},
-        {"errors", NULL, COMMAND_ERRORS},   {"help", NULL, COMMAND_HELP},
-        {"version", NULL, COMMAND_VERSION},
-    };
-    static const char *const words[] = {"serve", "config", "routes", "errors", "help", "version"};
-    struct str first = str_from(argv[*at]);
-
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-        if (!str_equal(first, str_from(commands[i].first))) {
-            continue;
-        }
-        if (commands[i].second == NULL) {
-            *out_command = commands[i].command;
-            return true;
-        }
-        if (*at + 1 < argc && strcmp(argv[*at + 1], commands[i].second) == 0) {
-            ++*at;
-            *out_command = commands[i].command;
-            return true;
-        }
-    }
-    if (str_equal(first, STR("config"))) {
-        buf_append_str(message, STR("config needs to know what: config check, or config dump\n"));
-        *at = argc;
-        return false;
-    }
-    message_quote(message, first);
-    buf_append_str(message, STR(" is not a command"));
-    append_nearest(message, "", word_nearest(first, words, sizeof words / sizeof words[0]));
-    return false;
-}
-
-static void append_nearest(struct buf *message, const char *before, const char *nearest)
-{
-    if (nearest != NULL) {
-        buf_append_format(message, "; did you mean %s%s?\n", before, nearest);
-    } else {
-        buf_append_str(message, STR("; --help lists all\n"));
-    }
 }
 
 /* ---- the layers, lowest first ------------------------------------------------------------------
@@ -276,7 +231,7 @@ static void unknown_variables_warn(const char *const *environment, struct buf *m
         if (str_starts_with(name, VARIABLE_PREFIX) && !option_find(name, NAME_VARIABLE, &option)) {
             message_quote(message, name);
             buf_append_str(message, STR(" in the environment is not an option"));
-            append_nearest(message, "", option_nearest(name, NAME_VARIABLE));
+            message_nearest(message, "", option_nearest(name, NAME_VARIABLE));
         }
     }
 }

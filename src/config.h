@@ -114,19 +114,29 @@ struct config_value {
     struct str origin; /* for people: "default", "flag --port", "environment PORT", "FILE line 3" */
 };
 
-/* What the command line asks for. */
+/* What the command line can ask for: X(name, words, operands, help). */
+#define COMMAND_MAP(COMMAND)                                                                       \
+    COMMAND(SERVE, "serve", "", "serve until SIGTERM or SIGINT; so does no command at all")        \
+    COMMAND(CHECK, "config check", "", "say whether the configuration is good")                    \
+    COMMAND(DUMP, "config dump", "", "show every value and where it is from")                      \
+    COMMAND(ROUTES, "routes", "", "list the HTTP routes")                                          \
+    COMMAND(ERRORS, "errors", "", "list the error codes with their status")                        \
+    COMMAND(HELP, "help", "", "print this; so does --help")                                        \
+    COMMAND(VERSION, "version", "",                                                                \
+            "print the versions of this and its libraries; so does --version")
+
+#define COMMAND_OPERANDS_MAX 3u
+
 enum config_command {
-    COMMAND_SERVE,
-    COMMAND_CHECK,
-    COMMAND_DUMP,
-    COMMAND_ROUTES,
-    COMMAND_ERRORS,
-    COMMAND_HELP,
-    COMMAND_VERSION
+#define COMMAND_ENUMERATOR(name, words, operands, help) COMMAND_##name,
+    COMMAND_MAP(COMMAND_ENUMERATOR)
+#undef COMMAND_ENUMERATOR
+        COMMAND_COUNT
 };
 
 struct config {
     enum config_command command;
+    struct str operands[COMMAND_OPERANDS_MAX]; /* as given, each with a NUL behind it */
     struct config_value values[OPTION_COUNT];
     struct arena arena;
 };

@@ -47,6 +47,20 @@ MUST_CHECK bool option_set(struct config *config, enum option option, struct str
 /* Appends what somebody typed, in quotes, without control characters. */
 void message_quote(struct buf *message, struct str text);
 
+/* Ends a line about something unknown: the nearest thing known, or where all of them are. */
+void message_nearest(struct buf *message, const char *before, const char *nearest);
+
+#define COMMAND_WORDS_MAX (4u + COMMAND_OPERANDS_MAX)
+/* The `count` words of a command line (at least one, each with a NUL behind it) as a command and
+ * its operands; false, and a line in `message`, when they are none. */
+MUST_CHECK bool command_read(const struct str *words, size_t count,
+                             enum config_command *out_command,
+                             struct str out_operands[COMMAND_OPERANDS_MAX], struct buf *message);
+/* A line per command. */
+void commands_write_help(struct buf *out);
+/* Spaces up to `column` of the line that begins at `line_at`. */
+void text_pad(struct buf *out, size_t line_at, size_t column);
+
 /* Reads the file at `path` into the config; false when it has mistakes or cannot be read, all of
  * which `message` tells. */
 MUST_CHECK bool config_file_read(struct config *config, const char *path, struct buf *message);

@@ -7,20 +7,15 @@
 #define DUMP_COLUMN 44u
 
 static void help_append_option(struct buf *out, enum option option);
-static void pad_to(struct buf *out, size_t line_at, size_t column);
 
 void config_write_help(struct buf *out)
 {
-    buf_append_str(
-        out,
-        STR("MigChat: a direct-message server in one binary and one database file.\n"
-            "\n"
-            "usage: migchat-server [serve] [OPTION]...   serve until SIGTERM or SIGINT\n"
-            "       migchat-server config check          say whether the configuration is good\n"
-            "       migchat-server config dump           show every value and where it is from\n"
-            "       migchat-server routes                list the HTTP routes\n"
-            "       migchat-server errors                list the error codes with their status\n"
-            "       migchat-server --help | --version\n"));
+    buf_append_str(out,
+                   STR("MigChat: a direct-message server in one binary and one database file.\n"
+                       "\n"
+                       "usage: migchat-server [COMMAND] [OPTION]...\n"
+                       "\n"));
+    commands_write_help(out);
 #define HELP_GROUP(title) buf_append_str(out, STR("\n" title "\n"));
 #define HELP_OPTION(name, flag, variable, kind, least, most, choices, initial, word, help)         \
     help_append_option(out, OPTION_##name);
@@ -48,7 +43,7 @@ static void help_append_option(struct buf *out, enum option option)
     size_t line_at = out->len;
 
     buf_append_format(out, "  --%s %s", row->flag, row->word);
-    pad_to(out, line_at, HELP_COLUMN);
+    text_pad(out, line_at, HELP_COLUMN);
     buf_append_format(out, "%s", row->help);
     if (row->initial[0] != '\0') {
         buf_append_format(out, " [%s]", row->initial);
@@ -72,12 +67,12 @@ void config_write_dump(const struct config *config, struct buf *out)
         bool needs_quotes = value->text.len == 0 || memchr(value->text.ptr, '#', value->text.len);
         const char *quote = needs_quotes ? "\"" : "";
         buf_append_format(out, "%s=%s%s%s", option_rows[i].variable, quote, value->text.ptr, quote);
-        pad_to(out, line_at, DUMP_COLUMN);
+        text_pad(out, line_at, DUMP_COLUMN);
         buf_append_format(out, "  # %s\n", value->origin.ptr);
     }
 }
 
-static void pad_to(struct buf *out, size_t line_at, size_t column)
+void text_pad(struct buf *out, size_t line_at, size_t column)
 {
     while (!out->overflowed && out->len - line_at < column) {
         buf_append_char(out, ' ');

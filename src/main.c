@@ -7,26 +7,23 @@
  * server: from the moment it listens it can be told to stop.
  */
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "api/dispatch.h"
-#include "api/json.h"
 #include "api/kept_answers.h"
 #include "api/routes.h"
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/require.h"
+#include "command.h"
 #include "config.h"
-#include "http/parser.h"
 #include "net/server.h"
 #include "opening.h"
 #include "startup.h"
 
-#define TEXT_MAX_BYTES ((size_t)64 * 1024)
+#define MESSAGE_MAX_BYTES ((size_t)64 * 1024)
 #define SIGNAL_EXIT_BASE 128
 /* After the drain's own limit: what is left then is not waited for. */
 #define STOP_EXTRA_MS 600
@@ -46,10 +43,6 @@ struct serving {
 
 extern char **environ;
 
-static void messages_print(const struct buf *messages);
-static void routes_write(struct buf *out);
-static void errors_write(struct buf *out);
-static void version_write(struct buf *out);
 static int serve(const struct config *config, struct buf *warnings);
 static void warnings_log(struct buf *warnings);
 static int serve_on(uv_loop_t *loop, const struct config *config, struct crew *crew,
@@ -70,88 +63,22 @@ static void signals_end(struct serving *serving);
 int main(int argc, char **argv)
 {
     struct config config;
-    struct buf message, text;
-    int exit_code = EXIT_OK;
+    struct buf message;
+    int exit_code = EXIT_USAGE;
 
-    buf_init(&message, TEXT_MAX_BYTES);
-    buf_init(&text, TEXT_MAX_BYTES);
+    buf_init(&message, MESSAGE_MAX_BYTES);
     if (config_read(argc, (const char *const *)argv, (const char *const *)environ, &config,
                     &message) == CONFIG_REFUSED) {
-        messages_print(&message);
-        exit_code = EXIT_USAGE;
+        command_warn(&message);
+    } else if (config.command == COMMAND_SERVE) {
+        exit_code = serve(&config, &message);
     } else {
-        switch (config.command) {
-        case COMMAND_SERVE:
-            exit_code = serve(&config, &message);
-            break;
-        case COMMAND_CHECK:
-            messages_print(&message);
-            buf_append_str(&text, STR("the configuration is good\n"));
-            break;
-        case COMMAND_DUMP:
-            messages_print(&message);
-            config_write_dump(&config, &text);
-            break;
-        case COMMAND_ROUTES:
-            routes_write(&text);
-            break;
-        case COMMAND_ERRORS:
-            errors_write(&text);
-            break;
-        case COMMAND_HELP:
-            config_write_help(&text);
-            break;
-        case COMMAND_VERSION:
-            version_write(&text);
-            break;
-        }
-        if (text.len > 0 && (fwrite(text.ptr, text.len, 1, stdout) != 1 || fflush(stdout) != 0)) {
-            exit_code = EXIT_FAILED;
-        }
+        command_warn(&message);
+        exit_code = command_run(&config);
     }
     config_release(&config);
     buf_release(&message);
-    buf_release(&text);
     return exit_code;
-}
-
-/* ---- commands that only print -------------------------------------------------------------- */
-
-static void messages_print(const struct buf *messages)
-{
-    struct str rest = buf_str(messages);
-
-    while (rest.len > 0) {
-        struct str line = str_cut(&rest, '\n');
-        fprintf(stderr, "migchat-server: %.*s\n", STR_ARGS(line));
-    }
-}
-
-static void routes_write(struct buf *out)
-{
-    for (size_t i = 0; i < api_routes.count; i++) {
-        const struct route *route = &api_routes.routes[i];
-        buf_append_str(out, method_name(route->method));
-        buf_append_format(out, " %s\n", route->path);
-    }
-}
-
-static void errors_write(struct buf *out)
-{
-    for (int i = OK + 1; i < ERROR_COUNT; i++) {
-        buf_append_format(out, "%s %d\n", error_code((enum error)i), error_status((enum error)i));
-    }
-}
-
-/* Versions of libraries are those loaded now, not those this was built with. */
-static void version_write(struct buf *out)
-{
-    buf_append_format(out, "migchat-server %s (commit %s)\n", MIGCHAT_VERSION, MIGCHAT_COMMIT);
-    buf_append_format(out, "libuv %s\n", uv_version_string());
-    buf_append_format(out, "%s\n", parser_library_version());
-    buf_append_format(out, "%s\n", store_library_version());
-    buf_append_format(out, "cJSON %s\n", json_library_version());
-    buf_append_format(out, "%s\n", password_library_version());
 }
 
 /* ---- serving --------------------------------------------------------------------------------- */

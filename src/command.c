@@ -1,0 +1,92 @@
+/* command.c - each command fills a text, which is printed at the end. */
+#include "command.h"
+
+#include <stdio.h>
+#include <uv.h>
+
+#include "api/json.h"
+#include "api/routes.h"
+#include "base/require.h"
+#include "domain/password.h"
+#include "http/parser.h"
+#include "store/store.h"
+
+#define TEXT_MAX_BYTES ((size_t)256 * 1024)
+
+static void routes_write(struct buf *out);
+static void errors_write(struct buf *out);
+static void version_write(struct buf *out);
+
+int command_run(const struct config *config)
+{
+    struct buf text;
+    int exit_code = EXIT_OK;
+
+    buf_init(&text, TEXT_MAX_BYTES);
+    switch (config->command) {
+    case COMMAND_CHECK:
+        buf_append_str(&text, STR("the configuration is good\n"));
+        break;
+    case COMMAND_DUMP:
+        config_write_dump(config, &text);
+        break;
+    case COMMAND_ROUTES:
+        routes_write(&text);
+        break;
+    case COMMAND_ERRORS:
+        errors_write(&text);
+        break;
+    case COMMAND_HELP:
+        config_write_help(&text);
+        break;
+    case COMMAND_VERSION:
+        version_write(&text);
+        break;
+    case COMMAND_SERVE:
+    case COMMAND_COUNT:
+        REQUIRE(!"a command of this file");
+    }
+    REQUIRE(!text.overflowed);
+    if (text.len > 0 && (fwrite(text.ptr, text.len, 1, stdout) != 1 || fflush(stdout) != 0)) {
+        exit_code = EXIT_FAILED;
+    }
+    buf_release(&text);
+    return exit_code;
+}
+
+void command_warn(const struct buf *messages)
+{
+    struct str rest = buf_str(messages);
+
+    while (rest.len > 0) {
+        struct str line = str_cut(&rest, '\n');
+        fprintf(stderr, "migchat-server: %.*s\n", STR_ARGS(line));
+    }
+}
+
+static void routes_write(struct buf *out)
+{
+    for (size_t i = 0; i < api_routes.count; i++) {
+        const struct route *route = &api_routes.routes[i];
+        buf_append_str(out, method_name(route->method));
+        buf_append_format(out, " %s\n", route->path);
+    }
+}
+
+static void errors_write(struct buf *out)
+{
+    for (int i = OK + 1; i < ERROR_COUNT; i++) {
+        buf_append_format(out, "%s %d\n", error_code((enum error)i), error_status((enum error)i));
+    }
+}
+
+/* Versions of libraries are those loaded now, not those this was built with. */
+static void version_write(struct buf *out)
+{
+    buf_append_format(out, "migchat-server %s (commit %s)\n", MIGCHAT_VERSION, MIGCHAT_COMMIT);
+    buf_append_format(out, "libuv %s\n", uv_version_string());
+    buf_append_format(out, "%s\n", parser_library_version());
+    buf_append_format(out, "%s\n", store_library_version());
+    buf_append_format(out, "cJSON %s\n", json_library_version());
+    buf_append_format(out, "%s\n", password_library_version());
+}

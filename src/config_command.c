@@ -1,0 +1,158 @@
+/* config_command.c - which command the words of a command line are.
+ *
+ * The longest row of COMMAND_MAP whose words they begin with; the rest are its operands, exactly as
+ * many as it names.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "config_option.h"
+
+static const struct command_row {
+    const char *words;
+    const char *operands;
+    const char *help;
+} command_rows[COMMAND_COUNT] = {
+#define COMMAND_ROW(name, words, operands, help) {words, operands, help},
+    COMMAND_MAP(COMMAND_ROW)
+#undef COMMAND_ROW
+};
+
+#define HELP_USAGE "migchat-server "
+#define HELP_USAGE_COLUMN 40u
+#define FIRST_WORD_MAX_BYTES 16u
+
+static size_t words_match(const char *wanted, const struct str *words, size_t count);
+static size_t words_count(const char *words);
+static bool operands_take(const struct command_row *row, const struct str *words, size_t count,
+                          struct str out_operands[COMMAND_OPERANDS_MAX], struct buf *message);
+static void append_usage(struct buf *out, const struct command_row *row);
+static void command_unknown(const struct str *words, struct buf *message);
+
+bool command_read(const struct str *words, size_t count, enum config_command *out_command,
+                  struct str out_operands[COMMAND_OPERANDS_MAX], struct buf *message)
+{
+    size_t matched_most = 0;
+    size_t best = 0;
+
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        size_t matched = words_match(command_rows[i].words, words, count);
+        if (matched > matched_most) {
+            matched_most = matched;
+            best = i;
+        }
+    }
+    if (matched_most == 0) {
+        command_unknown(words, message);
+        return false;
+    }
+    *out_command = (enum config_command)best;
+    return operands_take(&command_rows[best], words + matched_most, count - matched_most,
+                         out_operands, message);
+}
+
+/* How many words they are, if all of `wanted` are there; else 0. */
+static size_t words_match(const char *wanted, const struct str *words, size_t count)
+{
+    struct str rest = str_from(wanted);
+    size_t matched = 0;
+
+    while (rest.ptr != NULL) {
+        if (matched == count || !str_equal(str_cut(&rest, ' '), words[matched])) {
+            return 0;
+        }
+        matched++;
+    }
+    return matched;
+}
+
+static size_t words_count(const char *words)
+{
+    struct str rest = str_from(words);
+    size_t count = 0;
+
+    while (rest.ptr != NULL) {
+        count += str_cut(&rest, ' ').len > 0;
+    }
+    return count;
+}
+
+static bool operands_take(const struct command_row *row, const struct str *words, size_t count,
+                          struct str out_operands[COMMAND_OPERANDS_MAX], struct buf *message)
+{
+    size_t wanted = words_count(row->operands);
+
+    if (count > wanted) {
+        message_quote(message, words[wanted]);
+        buf_append_str(message, STR(" is one word too many\n"));
+        return false;
+    }
+    if (count < wanted) {
+        buf_append_format(message, "%s needs %s: ", row->words, row->operands);
+        append_usage(message, row);
+        buf_append_char(message, '\n');
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        out_operands[i] = words[i];
+    }
+    return true;
+}
+
+static void append_usage(struct buf *out, const struct command_row *row)
+{
+    buf_append_format(out, HELP_USAGE "%s%s%s", row->words, row->operands[0] != '\0' ? " " : "",
+                      row->operands);
+}
+
+/* Of a group like `config` all are told; else the nearest command there is. */
+static void command_unknown(const struct str *words, struct buf *message)
+{
+    char firsts[COMMAND_COUNT][FIRST_WORD_MAX_BYTES];
+    const char *names[COMMAND_COUNT];
+    size_t told = 0;
+
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        struct str rest = str_from(command_rows[i].words);
+        struct str first = str_cut(&rest, ' ');
+
+        snprintf(firsts[i], sizeof firsts[i], "%.*s", STR_ARGS(first));
+        names[i] = firsts[i];
+        if (!str_equal(first, words[0])) {
+            continue;
+        }
+        if (told == 0) {
+            buf_append_format(message, "%s needs to know what: ", words[0].ptr);
+        }
+        buf_append_format(message, "%s%s", told > 0 ? ", or " : "", command_rows[i].words);
+        told++;
+    }
+    if (told > 0) {
+        buf_append_char(message, '\n');
+        return;
+    }
+    message_quote(message, words[0]);
+    buf_append_str(message, STR(" is not a command"));
+    message_nearest(message, "", word_nearest(words[0], names, COMMAND_COUNT));
+}
+
+void message_nearest(struct buf *message, const char *before, const char *nearest)
+{
+    if (nearest != NULL) {
+        buf_append_format(message, "; did you mean %s%s?\n", before, nearest);
+    } else {
+        buf_append_str(message, STR("; --help lists all\n"));
+    }
+}
+
+void commands_write_help(struct buf *out)
+{
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        size_t line_at = out->len;
+
+        buf_append_str(out, STR("  "));
+        append_usage(out, &command_rows[i]);
+        text_pad(out, line_at, HELP_USAGE_COLUMN);
+        buf_append_format(out, "%s\n", command_rows[i].help);
+    }
+}
