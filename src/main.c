@@ -133,21 +133,22 @@ static int serve_on(uv_loop_t *loop, const struct config *config, struct crew *c
         .run = work_run, .rest = work_rest, .recall = work_recall, .keep = work_keep};
     struct str origins[CONFIG_ORIGINS_MAX];
     struct cors_policy cors = {.origins = origins};
+    size_t body_max_bytes = (size_t)config_number(config, OPTION_MAX_BODY_BYTES);
 
     cors.origin_count = (unsigned)config_origins(config, origins, &cors.allows_all);
     const struct server_settings settings = {
-        .listen_address = config_text(config, OPTION_LISTEN).ptr,
-        .port = (uint16_t)config_number(config, OPTION_PORT),
-        .admission = {.routes = api_routes,
-                      .cors = &cors,
-                      .body_max_bytes = (size_t)config_number(config, OPTION_MAX_BODY_BYTES)},
+        .listeners =
+            {{.address = config_text(config, OPTION_LISTEN).ptr,
+              .port = (uint16_t)config_number(config, OPTION_PORT),
+              .admission = {.routes = api_routes, .cors = &cors, .body_max_bytes = body_max_bytes},
+              .connections_max = connections_max}},
+        .listener_count = 1,
         .head_timeout_ms = (unsigned)config_number(config, OPTION_HEAD_TIMEOUT_MS),
         .body_timeout_ms = (unsigned)config_number(config, OPTION_BODY_TIMEOUT_MS),
         .idle_timeout_ms = (unsigned)config_number(config, OPTION_IDLE_TIMEOUT_MS),
         .write_timeout_ms = (unsigned)config_number(config, OPTION_WRITE_TIMEOUT_MS),
         .drain_timeout_ms = (unsigned)config_number(config, OPTION_DRAIN_TIMEOUT_MS),
         .bodies_max_bytes = (size_t)config_number(config, OPTION_MAX_BODIES_BYTES),
-        .connections_max = connections_max,
         .loop_services = &crew->loop,
         .readiness = crew->loop.readiness,
         .work = &work,

@@ -75,13 +75,14 @@ static int64_t now_ms(const struct conn *conn);
 static void on_closed(uv_handle_t *handle);
 static void conn_free_if_done(struct conn *conn);
 
-void conn_open(struct connections *connections, int socket)
+void conn_open(struct connections *connections, int socket, unsigned listener)
 {
     struct conn *conn = calloc(1, sizeof(*conn));
     const int unsent_max = UNSENT_MAX_BYTES;
 
     REQUIRE(conn != NULL);
     conn->connections = connections;
+    conn->listener = (uint8_t)listener;
     conn->state = CONN_IDLE;
     http_parser_init(&conn->parser);
     deadline_init(&conn->deadline);
@@ -414,6 +415,7 @@ static void conn_free_if_done(struct conn *conn)
     connections_give_output(connections, &conn->output);
     list_remove(&conn->node);
     connections->count--;
+    unsigned listener = conn->listener;
     free(conn);
-    connections->on_gone(connections);
+    connections->on_gone(connections, listener);
 }

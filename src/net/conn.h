@@ -49,6 +49,7 @@ struct conn {
     int64_t lingers_until_ms;
     uint32_t request_bytes; /* of the unfinished request, counted in connections->held_bytes */
     uint8_t state;          /* enum conn_state; set by conn_set_state only */
+    uint8_t listener;       /* of the settings' listeners, the one it came from */
     bool is_state_new;      /* set with the state, cleared once the time limit follows it */
     bool is_handle_open;    /* until its close callback */
     bool is_lent;           /* as CONN_LENT, but also while closing */
@@ -62,8 +63,8 @@ struct conn {
 
 static_assert(sizeof(struct conn) <= 512, "an idle connection costs at most 512 bytes");
 
-/* Takes over the accepted socket. */
-void conn_open(struct connections *connections, int socket);
+/* Takes over the socket that this listener accepted. */
+void conn_open(struct connections *connections, int socket, unsigned listener);
 /* Ends the connection now, whatever it does. It is freed later, in a callback. */
 void conn_close(struct conn *conn);
 /* The server drains: an idle connection is closed, others after their exchange. */
@@ -83,6 +84,12 @@ void conn_set_state(struct conn *conn, enum conn_state state);
  * reading and the time limit. It may close the connection, so it is every event's last
  * statement. */
 void conn_settle(struct conn *conn);
+
+/* What is served where it came from. */
+static inline const struct admission_policy *conn_policy(const struct conn *conn)
+{
+    return &conn->connections->settings->listeners[conn->listener].admission;
+}
 
 /* conn_request.c */
 

@@ -85,7 +85,7 @@ static void on_part(struct conn *conn)
 /* `is_all`: nothing behind the head has come yet. */
 static void on_head(struct conn *conn, bool is_all)
 {
-    const struct admission_policy *policy = &conn->connections->settings->admission;
+    const struct admission_policy *policy = conn_policy(conn);
     struct exchange *exchange = conn->exchange;
     bool must_close = false;
     bool keeps_body = false;

@@ -50,8 +50,8 @@ void conn_answer(struct conn *conn)
         response->closes = true;
     }
     output = output_of(conn);
-    response_write_head(exchange, connections->settings->admission.cors,
-                        connections_date(connections), &output->gathered);
+    response_write_head(exchange, conn_policy(conn)->cors, connections_date(connections),
+                        &output->gathered);
     conn->has_answered = true;
     if (!answer_carries_body(exchange)) {
         exchange_end(conn);

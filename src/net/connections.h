@@ -66,7 +66,8 @@ struct connections {
     unsigned count;
     size_t held_bytes; /* heads, bodies and unparsed input of unfinished requests */
     bool is_draining;
-    void (*on_gone)(struct connections *connections); /* after one was freed */
+    /* After one was freed that had come from this listener. */
+    void (*on_gone)(struct connections *connections, unsigned listener);
     struct pool exchanges;
     struct pool outputs;
     struct pool inputs;

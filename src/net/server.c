@@ -1,6 +1,6 @@
 /* server.c - from listen to the last handle closed.
  *
- *   server_start   binds, listens
+ *   server_start   binds, listens: for the API, and beside it for operators
  *   server_open_lanes  starts the lanes; until then what needs one is told 503
  *   on_connectable accepts; pauses at connections_max and when descriptors run out
  *   server_drain   stops accepting; idle connections close, others after what is in flight;
@@ -15,7 +15,6 @@
 #include "net/server.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,38 +27,45 @@
 #include "net/connections.h"
 #include "net/deadline.h"
 
-/* Connections the kernel finishes while the loop is busy. */
-#define LISTEN_BACKLOG 1024
 /* Accepted at one go, before what is connected gets its turn. */
 #define ACCEPTS_PER_TURN_MAX 64
 /* How soon accepting is tried again when descriptors ran out and none was closed. */
 #define ACCEPT_PAUSE_MS 250u
 
-struct server {
-    struct connections connections;
-    struct server_settings settings;
-    uv_poll_t listener;
+struct listener {
+    uv_poll_t poll;
+    struct server *server;
     int socket;
     uint16_t port;
     struct deadline accept_pause;
-    struct deadline drain_limit;
-    unsigned handles_open; /* listener, the deadlines' timer and the turn's end */
+    unsigned connection_count;
+    bool is_open;   /* the socket is */
+    bool is_polled; /* the handle is open */
     bool is_accepting;
-    bool is_stopping; /* the last connection is gone */
+};
+
+struct server {
+    struct connections connections;
+    struct server_settings settings;
+    struct listener listeners[LISTENERS_MAX];
+    struct deadline drain_limit;
+    unsigned handles_open; /* listeners, the deadlines' timer and the turn's end */
+    bool is_stopping;      /* the last connection is gone */
     bool has_failed;
 };
 
-static enum error listener_open(struct server *server);
-static enum error address_read(const struct server_settings *settings,
-                               struct sockaddr_storage *out_address, socklen_t *out_len);
+static enum error listeners_open(struct server *server);
+static void listeners_give_up(struct server *server);
+static enum error listeners_start(struct server *server, uv_loop_t *loop);
 static void timer_start(struct server *server, uv_loop_t *loop);
 static void timer_close(struct server *server);
-static void listener_close(struct server *server);
-static void on_connectable(uv_poll_t *listener, int status, int events);
-static bool accept_next(struct server *server);
-static void accept_go_on(struct server *server);
-static void accept_stop(struct server *server);
-static void on_connection_gone(struct connections *connections);
+static void listeners_close(struct server *server);
+static void on_connectable(uv_poll_t *poll, int status, int events);
+static bool accept_next(struct listener *listener);
+static unsigned place_of(const struct listener *listener);
+static void accept_go_on(struct listener *listener);
+static void accept_stop(struct listener *listener);
+static void on_connection_gone(struct connections *connections, unsigned place);
 static void on_deadline(struct deadlines *deadlines, struct deadline *deadline);
 static void on_lanes_failed(struct server *server);
 static void cut(struct server *server);
@@ -76,94 +82,84 @@ enum error server_start(uv_loop_t *loop, const struct server_settings *settings,
     server->settings = *settings;
     connections_init(&server->connections, loop, &server->settings);
     server->connections.on_gone = on_connection_gone;
-    deadline_init(&server->accept_pause);
     deadline_init(&server->drain_limit);
-    error = listener_open(server);
+    error = listeners_open(server);
     if (error != OK) {
-        goto free_server;
+        goto give_up;
     }
     timer_start(server, loop);
-    if (uv_poll_init(loop, &server->listener, server->socket) != 0) {
-        log_event(LOG_ERROR, "listen_failed", LOG_TEXT("reason", "not pollable"), LOG_END);
-        error = ERROR_INTERNAL;
-        goto close_timer;
+    error = listeners_start(server, loop);
+    if (error != OK) {
+        goto close_handles;
     }
-    server->handles_open++;
     atomic_store(&settings->readiness->is_migrating, true);
-    accept_go_on(server);
-    log_event(LOG_INFO, "opening", LOG_TEXT("address", settings->listen_address),
-              LOG_INT("port", server->port), LOG_END);
+    log_event(LOG_INFO, "opening", LOG_TEXT("address", settings->listeners[0].address),
+              LOG_INT("port", server->listeners[0].port), LOG_END);
     *out_server = server;
     return OK;
 
-close_timer:
+close_handles:
     timer_close(server);
+    for (unsigned i = 0; i < settings->listener_count; i++) {
+        if (server->listeners[i].is_polled) {
+            uv_close((uv_handle_t *)&server->listeners[i].poll, on_handle_closed);
+        }
+    }
     while (server->handles_open > 0) {
         uv_run(loop, UV_RUN_NOWAIT);
     }
-    close(server->socket);
-free_server:
+give_up:
+    listeners_give_up(server);
     free(server);
     return error;
 }
 
-static enum error listener_open(struct server *server)
+static enum error listeners_open(struct server *server)
 {
     const struct server_settings *settings = &server->settings;
-    struct sockaddr_storage address;
-    socklen_t len = 0;
-    const int on = 1;
-    const char *failed = NULL;
 
-    if (address_read(settings, &address, &len) != OK) {
-        log_event(LOG_ERROR, "listen_failed", LOG_TEXT("address", settings->listen_address),
-                  LOG_TEXT("reason", "not an IPv4 or IPv6 address"), LOG_END);
-        return ERROR_INTERNAL;
-    }
-    server->socket = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (server->socket < 0) {
-        failed = "socket";
-    } else if (setsockopt(server->socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0) {
-        failed = "setsockopt";
-    } else if (bind(server->socket, (const struct sockaddr *)&address, len) != 0) {
-        failed = "bind";
-    } else if (listen(server->socket, LISTEN_BACKLOG) != 0) {
-        failed = "listen";
-    } else {
-        len = sizeof(address);
-        failed = getsockname(server->socket, (struct sockaddr *)&address, &len) != 0 ? "getsockname"
-                                                                                     : NULL;
-    }
-    if (failed != NULL) {
-        log_event(LOG_ERROR, "listen_failed", LOG_TEXT("address", settings->listen_address),
-                  LOG_INT("port", settings->port), LOG_TEXT("call", failed),
-                  LOG_TEXT("reason", strerror(errno)), LOG_END);
-        if (server->socket >= 0) {
-            close(server->socket);
+    for (unsigned i = 0; i < settings->listener_count; i++) {
+        struct listener *listener = &server->listeners[i];
+        enum error error =
+            listener_open(&settings->listeners[i], &listener->socket, &listener->port);
+
+        listener->is_open = error == OK;
+        if (error != OK && !settings->listeners[i].is_optional) {
+            return error;
         }
-        return ERROR_INTERNAL;
     }
-    server->port =
-        ntohs(address.ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)&address)->sin6_port
-                                            : ((const struct sockaddr_in *)&address)->sin_port);
     return OK;
 }
 
-static enum error address_read(const struct server_settings *settings,
-                               struct sockaddr_storage *out_address, socklen_t *out_len)
+/* The sockets of a start that failed. */
+static void listeners_give_up(struct server *server)
 {
-    memset(out_address, 0, sizeof(*out_address));
-    if (uv_ip4_addr(settings->listen_address, settings->port, (struct sockaddr_in *)out_address) ==
-        0) {
-        *out_len = sizeof(struct sockaddr_in);
-        return OK;
+    for (unsigned i = 0; i < server->settings.listener_count; i++) {
+        if (server->listeners[i].is_open) {
+            listener_close(&server->settings.listeners[i], server->listeners[i].socket);
+        }
     }
-    if (uv_ip6_addr(settings->listen_address, settings->port, (struct sockaddr_in6 *)out_address) ==
-        0) {
-        *out_len = sizeof(struct sockaddr_in6);
-        return OK;
+}
+
+static enum error listeners_start(struct server *server, uv_loop_t *loop)
+{
+    for (unsigned i = 0; i < server->settings.listener_count; i++) {
+        struct listener *listener = &server->listeners[i];
+
+        listener->server = server;
+        deadline_init(&listener->accept_pause);
+        if (!listener->is_open) {
+            continue;
+        }
+        if (uv_poll_init(loop, &listener->poll, listener->socket) != 0) {
+            log_event(LOG_ERROR, "listen_failed", LOG_TEXT("reason", "not pollable"), LOG_END);
+            return ERROR_INTERNAL;
+        }
+        listener->is_polled = true;
+        server->handles_open++;
+        accept_go_on(listener);
     }
-    return ERROR_INTERNAL;
+    return OK;
 }
 
 static void timer_start(struct server *server, uv_loop_t *loop)
@@ -195,44 +191,47 @@ enum error server_open_lanes(struct server *server, const struct lane_plan plans
                     conn_exchange_returned, on_lanes_failed, server, &connections->lanes);
     if (error == OK) {
         atomic_store(&settings->readiness->is_migrating, false);
-        log_event(LOG_INFO, "listening", LOG_TEXT("address", settings->listen_address),
-                  LOG_INT("port", server->port), LOG_END);
+        log_event(LOG_INFO, "listening", LOG_TEXT("address", settings->listeners[0].address),
+                  LOG_INT("port", server->listeners[0].port), LOG_END);
     }
     return error;
 }
 
 uint16_t server_port(const struct server *server)
 {
-    return server->port;
+    return server->listeners[0].port;
 }
 
-static void on_connectable(uv_poll_t *listener, int status, int events)
+static void on_connectable(uv_poll_t *poll, int status, int events)
 {
-    struct server *server = container_of(listener, struct server, listener);
+    struct listener *listener = container_of(poll, struct listener, poll);
 
     (void)events;
     if (status < 0) {
         /* epoll told of an error; accept says which. */
         log_event(LOG_WARN, "listener_error", LOG_TEXT("reason", uv_strerror(status)), LOG_END);
     }
-    for (int i = 0; i < ACCEPTS_PER_TURN_MAX && accept_next(server); i++) {
+    for (int i = 0; i < ACCEPTS_PER_TURN_MAX && accept_next(listener); i++) {
     }
 }
 
 /* False when there is nothing more to accept now. */
-static bool accept_next(struct server *server)
+static bool accept_next(struct listener *listener)
 {
+    struct server *server = listener->server;
+    unsigned place = place_of(listener);
     int socket;
 
-    if (server->connections.count >= server->settings.connections_max) {
+    if (listener->connection_count >= server->settings.listeners[place].connections_max) {
         log_event(LOG_WARN, "accept_paused", LOG_TEXT("reason", "connections_max"),
-                  LOG_INT("connections", server->connections.count), LOG_END);
-        accept_stop(server);
+                  LOG_INT("connections", listener->connection_count), LOG_END);
+        accept_stop(listener);
         return false;
     }
-    socket = accept4(server->socket, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    socket = accept4(listener->socket, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (socket >= 0) {
-        conn_open(&server->connections, socket);
+        listener->connection_count++;
+        conn_open(&server->connections, socket, place);
         return true;
     }
     if (errno == EAGAIN) {
@@ -240,35 +239,45 @@ static bool accept_next(struct server *server)
     }
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         log_event(LOG_WARN, "accept_paused", LOG_TEXT("reason", strerror(errno)), LOG_END);
-        accept_stop(server);
-        deadline_set(&server->connections.deadlines, &server->accept_pause, DEADLINE_ACCEPT);
+        accept_stop(listener);
+        deadline_set(&server->connections.deadlines, &listener->accept_pause, DEADLINE_ACCEPT);
         return false;
     }
     /* All others are about the connection that was to be accepted (accept(2)). */
     return true;
 }
 
-static void accept_go_on(struct server *server)
+static unsigned place_of(const struct listener *listener)
 {
-    if (server->is_accepting || server->connections.is_draining) {
+    return (unsigned)(listener - listener->server->listeners);
+}
+
+static void accept_go_on(struct listener *listener)
+{
+    if (!listener->is_polled || listener->is_accepting ||
+        listener->server->connections.is_draining) {
         return;
     }
-    deadline_clear(&server->accept_pause);
-    server->is_accepting = true;
-    REQUIRE(uv_poll_start(&server->listener, UV_READABLE, on_connectable) == 0);
+    deadline_clear(&listener->accept_pause);
+    listener->is_accepting = true;
+    REQUIRE(uv_poll_start(&listener->poll, UV_READABLE, on_connectable) == 0);
 }
 
-static void accept_stop(struct server *server)
+static void accept_stop(struct listener *listener)
 {
-    server->is_accepting = false;
-    uv_poll_stop(&server->listener);
+    listener->is_accepting = false;
+    uv_poll_stop(&listener->poll);
 }
 
-static void on_connection_gone(struct connections *connections)
+/* A descriptor that became free serves whichever listener waits for one. */
+static void on_connection_gone(struct connections *connections, unsigned place)
 {
     struct server *server = container_of(connections, struct server, connections);
 
-    accept_go_on(server);
+    server->listeners[place].connection_count--;
+    for (unsigned i = 0; i < server->settings.listener_count; i++) {
+        accept_go_on(&server->listeners[i]);
+    }
     stop_if_done(server);
 }
 
@@ -278,7 +287,7 @@ static void on_deadline(struct deadlines *deadlines, struct deadline *deadline)
     struct server *server = container_of(connections, struct server, connections);
 
     if (deadline->kind == DEADLINE_ACCEPT) {
-        accept_go_on(server);
+        accept_go_on(container_of(deadline, struct listener, accept_pause));
     } else if (deadline->kind == DEADLINE_DRAIN) {
         cut(server);
     } else {
@@ -302,8 +311,7 @@ void server_drain(struct server *server)
     connections->is_draining = true;
     atomic_store(&server->settings.readiness->is_draining, true);
     log_event(LOG_INFO, "draining", LOG_INT("connections", connections->count), LOG_END);
-    listener_close(server);
-    deadline_clear(&server->accept_pause);
+    listeners_close(server);
     deadline_set(&connections->deadlines, &server->drain_limit, DEADLINE_DRAIN);
     for (struct list *node = connections->open.next; node != &connections->open;
          node = node->next) {
@@ -312,11 +320,18 @@ void server_drain(struct server *server)
     stop_if_done(server);
 }
 
-static void listener_close(struct server *server)
+static void listeners_close(struct server *server)
 {
-    server->is_accepting = false;
-    uv_close((uv_handle_t *)&server->listener, on_handle_closed);
-    close(server->socket);
+    for (unsigned i = 0; i < server->settings.listener_count; i++) {
+        struct listener *listener = &server->listeners[i];
+
+        deadline_clear(&listener->accept_pause);
+        listener->is_accepting = false;
+        if (listener->is_polled) {
+            uv_close((uv_handle_t *)&listener->poll, on_handle_closed);
+            listener_close(&server->settings.listeners[i], listener->socket);
+        }
+    }
 }
 
 static void cut(struct server *server)
@@ -358,7 +373,7 @@ static void on_handle_closed(uv_handle_t *handle)
     struct server *server = NULL;
 
     if (handle->type == UV_POLL) {
-        server = container_of(handle, struct server, listener);
+        server = container_of(handle, struct listener, poll)->server;
     } else if (handle->type == UV_CHECK) {
         server = container_of(handle, struct server, connections.turn_end);
     } else {

@@ -14,22 +14,23 @@
 
 #include "base/attributes.h"
 #include "base/error.h"
-#include "http/admission.h"
 #include "net/lane.h"
+#include "net/listener.h"
 
 struct server;
 
+#define LISTENERS_MAX 3u
+
 struct server_settings {
-    const char *listen_address; /* IPv4 or IPv6 literal */
-    uint16_t port;              /* 0: any free one */
-    struct admission_policy admission;
+    /* The first is the one that must open, and that server_port tells of. */
+    struct listener_settings listeners[LISTENERS_MAX];
+    unsigned listener_count;
     unsigned head_timeout_ms;
     unsigned body_timeout_ms;
     unsigned idle_timeout_ms;
     unsigned write_timeout_ms;      /* no progress in writing an answer for so long: closed */
     unsigned drain_timeout_ms;      /* after SIGTERM, then connections are cut */
     size_t bodies_max_bytes;        /* all unfinished requests together */
-    unsigned connections_max;       /* above it accepting pauses */
     struct services *loop_services; /* for LANE_LOOP steps */
     struct readiness *readiness;
     const struct work *work;
@@ -45,7 +46,7 @@ MUST_CHECK enum error server_start(uv_loop_t *loop, const struct server_settings
  * drains. After a failure it goes on without lanes. */
 MUST_CHECK enum error server_open_lanes(struct server *server,
                                         const struct lane_plan plans[LANE_COUNT]);
-/* The port listened on. */
+/* The port the first listener is on. */
 uint16_t server_port(const struct server *server);
 /* Stops accepting, lets what is in flight finish, closes idle connections, and ends all handles;
  * uv_run returns then. Called twice it does nothing more. */

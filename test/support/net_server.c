@@ -85,17 +85,18 @@ void net_server_prepare(struct net_server *net)
     net->plans[LANE_READ].thread_count = 2;
     net->plans[LANE_READ].batch_max = 1;
     net->settings = (struct server_settings){
-        .listen_address = "127.0.0.1",
-        .admission = {.routes = {routes, sizeof(routes) / sizeof(routes[0])},
-                      .cors = &cors,
-                      .body_max_bytes = (size_t)256 * 1024},
+        .listeners = {{.address = "127.0.0.1",
+                       .admission = {.routes = {routes, sizeof(routes) / sizeof(routes[0])},
+                                     .cors = &cors,
+                                     .body_max_bytes = (size_t)256 * 1024},
+                       .connections_max = 1000}},
+        .listener_count = 1,
         .head_timeout_ms = 100000,
         .body_timeout_ms = 100000,
         .idle_timeout_ms = 100000,
         .write_timeout_ms = 100000,
         .drain_timeout_ms = 10000,
         .bodies_max_bytes = (size_t)32 * 1024 * 1024,
-        .connections_max = 1000,
         .loop_services = &threads[LANE_LOOP][0],
         .readiness = &net->readiness,
         .work = &work};

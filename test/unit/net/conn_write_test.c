@@ -152,7 +152,7 @@ static void a_reader_that_stops_is_sent_no_more_and_closed_in_time(void **state)
     (void)state;
     net_server_prepare(&net);
     net.settings.write_timeout_ms = LIMIT_MS;
-    net.settings.connections_max = 1;
+    net.settings.listeners[0].connections_max = 1;
     net_server_run(&net);
     client_connect_little(&client, &net, LITTLE_BYTES);
     began_at_ms = test_now_ms();
@@ -180,7 +180,7 @@ static void a_reader_that_is_slow_is_not_closed(void **state)
     (void)state;
     net_server_prepare(&net);
     net.settings.write_timeout_ms = 2 * LIMIT_MS;
-    net.settings.connections_max = 1;
+    net.settings.listeners[0].connections_max = 1;
     net_server_run(&net);
     client_connect_little(&client, &net, LITTLE_BYTES / 4);
     client_send(&client, GET("/endless"));

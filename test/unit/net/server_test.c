@@ -1,4 +1,5 @@
 /* server_test.c - listening, accepting, draining, and a store that cannot be trusted. */
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +9,8 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -31,9 +34,9 @@ static void an_address_that_cannot_be_had_leaves_nothing_open(void **state)
         uv_loop_t loop;
 
         net_server_prepare(&other);
-        other.settings.listen_address = addresses[i];
+        other.settings.listeners[0].address = addresses[i];
         /* In use, where the address is ours. */
-        other.settings.port = server_port(net.server);
+        other.settings.listeners[0].port = server_port(net.server);
         assert_int_equal(uv_loop_init(&loop), 0);
         assert_int_equal(server_start(&loop, &other.settings, &server), ERROR_INTERNAL);
         assert_null(server);
@@ -58,7 +61,7 @@ static void an_ipv6_address_is_listened_on(void **state)
         skip();
     }
     net_server_prepare(&net);
-    net.settings.listen_address = "::1";
+    net.settings.listeners[0].address = "::1";
     net_server_run(&net);
     address.sin6_port = htons(server_port(net.server));
     client.socket = socket(AF_INET6, SOCK_STREAM, 0);
@@ -75,7 +78,7 @@ static void above_the_most_connections_others_wait(void **state)
 
     (void)state;
     net_server_prepare(&net);
-    net.settings.connections_max = 2;
+    net.settings.listeners[0].connections_max = 2;
     net_server_run(&net);
     client_connect(&first, &net);
     client_send(&first, GET("/loop"));
@@ -94,6 +97,110 @@ static void above_the_most_connections_others_wait(void **state)
     net_server_open_gate(&net);
     client_expect(&second, 200, "held");
     client_close(&second);
+    net_server_stop(&net);
+}
+
+static void listener_connect(struct client *client, const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    strcpy(address.sun_path, path);
+    *client = (struct client){0};
+    client->socket = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(connect(client->socket, (const struct sockaddr *)&address, sizeof(address)),
+                     0);
+}
+
+static enum error answer_operators(struct exchange *exchange, struct services *services)
+{
+    (void)services;
+    exchange->response.status = 200;
+    exchange->response.type = CONTENT_TEXT;
+    buf_append_str(&exchange->response.body, STR("for operators"));
+    return OK;
+}
+
+/* The second listener of `net`: one route, one connection. */
+static void listener_add(const char *path)
+{
+    static const struct route routes[] = {
+        {METHOD_GET, "/operators", false, BODY_NONE, {{LANE_LOOP, answer_operators}}}};
+
+    net_server_prepare(&net);
+    net.settings.listeners[1] = net.settings.listeners[0];
+    net.settings.listeners[1].address = path;
+    net.settings.listeners[1].is_unix = true;
+    net.settings.listeners[1].is_optional = true;
+    net.settings.listeners[1].connections_max = 1;
+    net.settings.listeners[1].admission.routes = (struct route_table){routes, 1};
+    net.settings.listener_count = 2;
+}
+
+static void a_second_listener_has_its_own_routes_and_limit(void **state)
+{
+    static const char path[] = "server_test.sock";
+    struct client api, first, second;
+    struct stat file;
+
+    (void)state;
+    /* One that somebody left is in the way. */
+    unlink(path);
+    listener_add(path);
+    net_server_run(&net);
+    assert_int_equal(link(path, "server_test.left"), 0);
+    net_server_stop(&net);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(rename("server_test.left", path), 0);
+
+    listener_add(path);
+    net_server_run(&net);
+    assert_int_equal(stat(path, &file), 0);
+    assert_int_equal(file.st_mode & 07777, 0600);
+    listener_connect(&first, path);
+    client_send(&first, GET("/operators"));
+    client_expect(&first, 200, "for operators");
+    listener_connect(&second, path);
+    client_send(&second, GET("/operators"));
+    client_connect(&api, &net);
+    client_send(&api, GET("/read"));
+    client_expect(&api, 200, "read");
+    assert_int_equal(recv(second.socket, &(char){0}, 1, MSG_DONTWAIT), -1);
+    client_close(&first);
+    client_expect(&second, 200, "for operators");
+    client_ask_once(&net, GET("/operators"), 404, NULL);
+    client_close(&second);
+    client_close(&api);
+    net_server_stop(&net);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
+static void what_is_in_the_way_of_a_socket_stays(void **state)
+{
+    static const char path[] = "server_test.file";
+    struct net_server other;
+    struct client client;
+
+    (void)state;
+    close(open(path, O_CREAT | O_WRONLY, 0600));
+    listener_add(path);
+    net_server_run(&net);
+    client_ask_once(&net, GET("/read"), 200, "read");
+    net_server_stop(&net);
+    assert_int_equal(access(path, F_OK), 0);
+    unlink(path);
+
+    /* A server that answers there keeps it. */
+    listener_add(path);
+    net_server_run(&net);
+    net_server_prepare(&other);
+    other.settings.listeners[1] = net.settings.listeners[1];
+    other.settings.listener_count = 2;
+    net_server_run(&other);
+    net_server_stop(&other);
+    listener_connect(&client, path);
+    client_send(&client, GET("/operators"));
+    client_expect(&client, 200, "for operators");
+    client_close(&client);
     net_server_stop(&net);
 }
 
@@ -354,6 +461,8 @@ int main(void)
         cmocka_unit_test(an_address_that_cannot_be_had_leaves_nothing_open),
         cmocka_unit_test(an_ipv6_address_is_listened_on),
         cmocka_unit_test(above_the_most_connections_others_wait),
+        cmocka_unit_test(a_second_listener_has_its_own_routes_and_limit),
+        cmocka_unit_test(what_is_in_the_way_of_a_socket_stays),
         cmocka_unit_test(connections_wait_while_there_are_no_descriptors),
         cmocka_unit_test(draining_closes_idle_connections_and_answers_what_is_lent),
         cmocka_unit_test(draining_lets_a_request_and_a_stream_come_to_their_end),

@@ -1,0 +1,34 @@
+/* listener.h - a socket that is listened on: opened, bound, closed.
+ *
+ * Uses:    uv (addresses), base, http/admission.
+ * Used by: net/server.
+ * Thread:  the loop's; a Unix socket is bound before there are other threads (umask).
+ */
+#ifndef MIGCHAT_NET_LISTENER_H
+#define MIGCHAT_NET_LISTENER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/attributes.h"
+#include "base/error.h"
+#include "http/admission.h"
+
+/* What is listened on, and what is served there. */
+struct listener_settings {
+    const char *address; /* IPv4 or IPv6 literal; with `is_unix` the path of a socket */
+    uint16_t port;       /* 0: any free one */
+    bool is_unix;        /* the file is for its owner only (0600) */
+    bool is_optional;    /* when it cannot be opened, that is a warning */
+    struct admission_policy admission;
+    unsigned connections_max; /* above it accepting pauses */
+};
+
+/* Binds and listens, without blocking later. What goes wrong is logged and INTERNAL. A Unix socket
+ * somebody left is replaced, one that answers is not. */
+MUST_CHECK enum error listener_open(const struct listener_settings *settings, int *out_socket,
+                                    uint16_t *out_port);
+/* Also removes the file of a Unix socket. */
+void listener_close(const struct listener_settings *settings, int socket);
+
+#endif
