@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -309,6 +310,13 @@ static void unfit_values_warn(const struct config *config, struct buf *message)
         buf_append_str(message, STR("max-message-bytes is above max-body-bytes: the body's limit "
                                     "is reached first\n"));
     }
+    char socket[CONFIG_SOCKET_MAX_BYTES];
+    if (!config_admin_socket(config, socket) && config_text(config, OPTION_ADMIN_SOCKET).len == 0 &&
+        !str_equal(config_text(config, OPTION_DB), STR(":memory:"))) {
+        buf_append_str(message,
+                       STR("the database's path is too long for an admin socket beside it: "
+                           "name one with admin-socket\n"));
+    }
     if (config_number(config, OPTION_MAX_BODIES_BYTES) < body_max_bytes) {
         buf_append_str(message, STR("max-bodies-bytes is below max-body-bytes: the largest body "
                                     "can never be taken\n"));
@@ -327,6 +335,24 @@ uint64_t config_number(const struct config *config, enum option option)
 struct str config_text(const struct config *config, enum option option)
 {
     return config->values[option].text;
+}
+
+bool config_admin_socket(const struct config *config, char out[CONFIG_SOCKET_MAX_BYTES])
+{
+    struct str given = config_text(config, OPTION_ADMIN_SOCKET);
+    struct str database = config_text(config, OPTION_DB);
+    int len;
+
+    if (str_equal(given, STR("none")) || (given.len == 0 && str_equal(database, STR(":memory:")))) {
+        return false;
+    }
+    if (given.len > 0) {
+        len = snprintf(out, CONFIG_SOCKET_MAX_BYTES, "%.*s", STR_ARGS(given));
+    } else {
+        len = snprintf(out, CONFIG_SOCKET_MAX_BYTES, "%.*s.sock", STR_ARGS(database));
+    }
+    /* A path that is too long for a socket is none; `config check` warns. */
+    return len > 0 && (size_t)len < CONFIG_SOCKET_MAX_BYTES;
 }
 
 size_t config_origins(const struct config *config, struct str out[CONFIG_ORIGINS_MAX],

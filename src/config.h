@@ -42,6 +42,9 @@ enum config_sync { SYNC_NORMAL, SYNC_FULL };
            "port to listen on; 0 takes any free one; PORT counts too, below MIGCHAT_PORT")         \
     OPTION(DB, "db", "MIGCHAT_DB", TEXT, 1, 4096, "", CONFIG_DB_DEFAULT, "FILE",                   \
            "database file, or :memory:; " CONFIG_DB_IN_VOLUME " where " CONFIG_VOLUME " exists")   \
+    OPTION(ADMIN_SOCKET, "admin-socket", "MIGCHAT_ADMIN_SOCKET", TEXT, 0, 107, "", "", "FILE",     \
+           "Unix socket of the admin commands; where none is given the database's name and "       \
+           ".sock; none for none")                                                                 \
     OPTION(CONFIG, "config", "MIGCHAT_CONFIG", TEXT, 0, 4096, "", "", "FILE",                      \
            "file of KEY=VALUE lines; " CONFIG_FILE_DEFAULT " where it exists")                     \
     GROUP("Limits of requests")                                                                    \
@@ -160,6 +163,10 @@ void config_release(struct config *config);
 uint64_t config_number(const struct config *config, enum option option);
 /* Ends in NUL. */
 struct str config_text(const struct config *config, enum option option);
+/* Where the admin commands reach the server, into `out`, which ends in NUL then: false when there
+ * is none. */
+#define CONFIG_SOCKET_MAX_BYTES 108u
+bool config_admin_socket(const struct config *config, char out[CONFIG_SOCKET_MAX_BYTES]);
 /* The web origins that were listed: up to CONFIG_ORIGINS_MAX into `out`, as views of the config's
  * text; returns how many. 0 and *out_allows_all for "*"; 0 for "none". */
 size_t config_origins(const struct config *config, struct str out[CONFIG_ORIGINS_MAX],

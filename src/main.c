@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "api/admin_routes.h"
 #include "api/dispatch.h"
 #include "api/kept_answers.h"
 #include "api/routes.h"
@@ -25,6 +26,8 @@
 
 #define MESSAGE_MAX_BYTES ((size_t)64 * 1024)
 #define SIGNAL_EXIT_BASE 128
+/* Beside those of the API; a person and a script or two. */
+#define ADMIN_CONNECTIONS_MAX 16u
 /* After the drain's own limit: what is left then is not waited for. */
 #define STOP_EXTRA_MS 600
 
@@ -133,10 +136,11 @@ static int serve_on(uv_loop_t *loop, const struct config *config, struct crew *c
         .run = work_run, .rest = work_rest, .recall = work_recall, .keep = work_keep};
     struct str origins[CONFIG_ORIGINS_MAX];
     struct cors_policy cors = {.origins = origins};
+    const struct cors_policy no_cors = {.origins = NULL};
     size_t body_max_bytes = (size_t)config_number(config, OPTION_MAX_BODY_BYTES);
 
     cors.origin_count = (unsigned)config_origins(config, origins, &cors.allows_all);
-    const struct server_settings settings = {
+    struct server_settings settings = {
         .listeners =
             {{.address = config_text(config, OPTION_LISTEN).ptr,
               .port = (uint16_t)config_number(config, OPTION_PORT),
@@ -153,6 +157,17 @@ static int serve_on(uv_loop_t *loop, const struct config *config, struct crew *c
         .readiness = crew->loop.readiness,
         .work = &work,
     };
+    char admin_socket[CONFIG_SOCKET_MAX_BYTES];
+    if (config_admin_socket(config, admin_socket)) {
+        settings.listeners[settings.listener_count++] =
+            (struct listener_settings){.address = admin_socket,
+                                       .is_unix = true,
+                                       .is_optional = true,
+                                       .admission = {.routes = admin_routes,
+                                                     .cors = &no_cors,
+                                                     .body_max_bytes = body_max_bytes},
+                                       .connections_max = ADMIN_CONNECTIONS_MAX};
+    }
     return serve_until_stopped(loop, &settings, config, crew) ? EXIT_OK : EXIT_FAILED;
 }
 

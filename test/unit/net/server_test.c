@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -104,7 +105,7 @@ static void listener_connect(struct client *client, const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-    strcpy(address.sun_path, path);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
     *client = (struct client){0};
     client->socket = socket(AF_UNIX, SOCK_STREAM, 0);
     assert_int_equal(connect(client->socket, (const struct sockaddr *)&address, sizeof(address)),
