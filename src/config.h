@@ -43,8 +43,7 @@ enum config_sync { SYNC_NORMAL, SYNC_FULL };
     OPTION(DB, "db", "MIGCHAT_DB", TEXT, 1, 4096, "", CONFIG_DB_DEFAULT, "FILE",                   \
            "database file, or :memory:; " CONFIG_DB_IN_VOLUME " where " CONFIG_VOLUME " exists")   \
     OPTION(ADMIN_SOCKET, "admin-socket", "MIGCHAT_ADMIN_SOCKET", TEXT, 0, 107, "", "", "FILE",     \
-           "Unix socket of the admin commands; where none is given the database's name and "       \
-           ".sock; none for none")                                                                 \
+           "Unix socket for the admin commands, or none; FILE.sock of the database by default")    \
     OPTION(CONFIG, "config", "MIGCHAT_CONFIG", TEXT, 0, 4096, "", "", "FILE",                      \
            "file of KEY=VALUE lines; " CONFIG_FILE_DEFAULT " where it exists")                     \
     GROUP("Limits of requests")                                                                    \
