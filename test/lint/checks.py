@@ -69,8 +69,8 @@ LAYERS = {
     "base": ["base"],
     "http": ["base", "http"],
     "net": ["base", "http", "net"],
-    "store": ["base"],
-    "store/sqlite": ["base", "store/store.h", "store/sqlite"],
+    "store": ["base", "store/store.h"],
+    "store/sqlite": ["base", "store/store.h", "store/copies.h", "store/sqlite"],
     "domain": ["base", "domain", "store/store.h"],
     "api": ["base", "http", "domain", "api", "store/store.h"],
     "": ["base", "config.h", "config_"],  # src/config*; main.c, command, admin_client, startup and opening may include all

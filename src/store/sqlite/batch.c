@@ -37,6 +37,8 @@ static enum error transaction_run(struct store *store, const char *sql, enum fai
 static void changed_tell(const struct store *store);
 static void batch_over(struct store *store);
 static void unit_over(struct store *store);
+static void gate_in(struct store *store);
+static void gate_out(struct store *store);
 static enum error checkpoint(struct store *store, int mode);
 static void checkpoint_if_overdue(struct store *store);
 
@@ -47,8 +49,10 @@ enum error store_snapshot_begin(struct store *store)
     enum error error;
 
     REQUIRE(store->phase == STORE_IDLE);
+    gate_in(store);
     error = transaction_run(store, "BEGIN", FAILURE_ANYWHERE);
     if (error != OK) {
+        gate_out(store);
         return error;
     }
     store->phase = STORE_IN_SNAPSHOT;
@@ -71,6 +75,7 @@ void store_snapshot_end(struct store *store)
     }
     store->phase = STORE_IDLE;
     store->names_is_known = false;
+    gate_out(store);
 }
 
 /* ---- batches ---------------------------------------------------------------------------------*/
@@ -84,8 +89,10 @@ enum error store_batch_begin(struct store *store)
     if (store->is_broken) {
         return ERROR_OUTCOME_UNKNOWN;
     }
+    gate_in(store);
     error = transaction_run(store, "BEGIN IMMEDIATE", FAILURE_ANYWHERE);
     if (error != OK) {
+        gate_out(store);
         return error;
     }
     store->phase = STORE_IN_BATCH;
@@ -114,6 +121,7 @@ enum error store_batch_commit(struct store *store)
     changed_tell(store);
     batch_over(store);
     checkpoint_if_overdue(store);
+    gate_out(store);
     return OK;
 }
 
@@ -168,6 +176,22 @@ void store_batch_rollback(struct store *store)
     known_forget(store->known);
     store->knows_no_chore = false;
     batch_over(store);
+    gate_out(store);
+}
+
+/* In memory the writer reads for all, so its snapshots go through the gate as well. */
+static void gate_in(struct store *store)
+{
+    if (store->access == STORE_READ_WRITE) {
+        gate_enter(&store->home->gate);
+    }
+}
+
+static void gate_out(struct store *store)
+{
+    if (store->access == STORE_READ_WRITE) {
+        gate_leave(&store->home->gate);
+    }
 }
 
 static void batch_over(struct store *store)
@@ -270,7 +294,9 @@ enum error store_rest(struct store *store, bool is_idle, bool *out_more)
     }
     if (store_rest_is_due(store) ||
         (is_idle && store->wal_frames - store->wal_frames_copied >= CHECKPOINT_IDLE_FRAMES)) {
+        gate_in(store);
         error = checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
+        gate_out(store);
     }
     if (error != OK) {
         return error;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/require.h"
+#include "store/sqlite/backup.h"
 #include "store/sqlite/meta.h"
 #include "store/sqlite/migrate.h"
 #include "store/sqlite/wal_buffer.h"
@@ -55,6 +56,7 @@ static int on_progress(void *stops);
 static enum error connection_pragma(sqlite3 *database, const char *format, long long value);
 static enum error store_set_up(struct store *store);
 static int on_wal_commit(void *store, sqlite3 *database, const char *schema, int frames);
+static void writer_unregister(struct store *store);
 
 /* ---- connections -----------------------------------------------------------------------------*/
 
@@ -196,6 +198,11 @@ enum error store_open(struct store_home *home, enum store_access access, struct 
         store_close(store);
         return error;
     }
+    if (access == STORE_READ_WRITE) {
+        gate_enter(&home->gate);
+        home->writer = store;
+        gate_leave(&home->gate);
+    }
     *out_store = store;
     return OK;
 }
@@ -261,6 +268,7 @@ void store_close(struct store *store)
     }
     store_walk_end(store);
     statements_finalize(store);
+    writer_unregister(store);
     if (store->database != NULL) {
         if (store->is_broken) {
             /* Pages that may not be on the disk must not end the life of the WAL. */
@@ -271,6 +279,24 @@ void store_close(struct store *store)
     known_free(store->known);
     free(store->changed_ids);
     free(store);
+}
+
+/* A store that is closed amid a batch is inside the gate already. */
+static void writer_unregister(struct store *store)
+{
+    struct store_home *home = store->home;
+
+    if (home == NULL || store->access != STORE_READ_WRITE) {
+        return;
+    }
+    if (store->phase == STORE_IDLE) {
+        gate_enter(&home->gate);
+    }
+    if (home->writer == store) {
+        backup_writer_closes(home);
+        home->writer = NULL;
+    }
+    gate_leave(&home->gate);
 }
 
 struct store *store_around_new(sqlite3 *database)

@@ -92,7 +92,7 @@ struct walk_state {
 
 struct store {
     sqlite3 *database;
-    const struct store_home *home;
+    struct store_home *home;
     enum store_access access;
     char epoch[EPOCH_LEN + 1];
 

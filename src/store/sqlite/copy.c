@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/require.h"
 #include "store/sqlite/connection.h"
+#include "store/sqlite/files.h"
 #include "store/sqlite/same.h"
 
 #define COPIES_MAX 9
@@ -27,14 +28,9 @@
 
 static bool copy_name(const char *path, const char *suffix, int number, char out_path[PATH_MAX]);
 static bool is_copy_of(sqlite3 *source, const char *copy_path);
-static enum error copy_open(const char *copy_path, sqlite3 **out_copy);
 static enum error free_name_find(const char *path, const char *suffix, char out_path[PATH_MAX]);
 static enum error partial_make(const char *path, const char *suffix, char out_path[PATH_MAX]);
 static enum error partial_fill(const char *partial_path, sqlite3 *source, atomic_bool *stops);
-static enum error pages_copy(sqlite3 *to, sqlite3 *from, atomic_bool *stops);
-static enum error folder_sync(const char *path);
-static enum error file_sync(const char *path, int flags);
-static enum error file_failed(const char *doing, const char *path);
 
 /* ---- one that is there -----------------------------------------------------------------------*/
 
@@ -78,9 +74,7 @@ static bool is_copy_of(sqlite3 *source, const char *copy_path)
     return is_same;
 }
 
-/* As a file that nobody changes: a copy of a database in WAL mode is in that mode too, and would
- * get a WAL beside it by being read. */
-static enum error copy_open(const char *copy_path, sqlite3 **out_copy)
+enum error copy_open(const char *copy_path, sqlite3 **out_copy)
 {
     char *uri;
     enum error error;
@@ -152,7 +146,6 @@ static enum error free_name_find(const char *path, const char *suffix, char out_
 static enum error partial_make(const char *path, const char *suffix, char out_path[PATH_MAX])
 {
     int len = snprintf(out_path, PATH_MAX, "%s%s-partial", path, suffix);
-    int fd;
 
     if (len < 0 || len >= PATH_MAX) {
         errno = ENAMETOOLONG;
@@ -161,12 +154,7 @@ static enum error partial_make(const char *path, const char *suffix, char out_pa
     if (unlink(out_path) != 0 && errno != ENOENT) {
         return file_failed("remove what is left of a copy", out_path);
     }
-    fd = open(out_path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        return file_failed("make the copy", out_path);
-    }
-    (void)close(fd);
-    return OK;
+    return file_make(out_path);
 }
 
 static enum error partial_fill(const char *partial_path, sqlite3 *source, atomic_bool *stops)
@@ -189,7 +177,7 @@ static enum error partial_fill(const char *partial_path, sqlite3 *source, atomic
     return error;
 }
 
-static enum error pages_copy(sqlite3 *to, sqlite3 *from, atomic_bool *stops)
+enum error pages_copy(sqlite3 *to, sqlite3 *from, atomic_bool *stops)
 {
     sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");
     int code = SQLITE_OK;
@@ -206,38 +194,6 @@ static enum error pages_copy(sqlite3 *to, sqlite3 *from, atomic_bool *stops)
         return failure_translate(NULL, code, FAILURE_ANYWHERE, "copy");
     }
     return OK;
-}
-
-static enum error folder_sync(const char *path)
-{
-    char folder[PATH_MAX];
-
-    (void)snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(path, '/') + 1 - path), path);
-    return file_sync(folder, O_RDONLY | O_DIRECTORY);
-}
-
-static enum error file_sync(const char *path, int flags)
-{
-    int fd = open(path, flags | O_CLOEXEC);
-    enum error error = OK;
-
-    if (fd < 0) {
-        return file_failed("open", path);
-    }
-    if (fsync(fd) != 0) {
-        error = file_failed("sync", path);
-    }
-    (void)close(fd);
-    return error;
-}
-
-static enum error file_failed(const char *doing, const char *path)
-{
-    int code = errno;
-
-    log_event(LOG_ERROR, "copy_failed", LOG_TEXT("doing", doing), LOG_TEXT("file", path),
-              LOG_TEXT("reason", strerror(code)), LOG_END);
-    return code == ENOSPC || code == EDQUOT ? ERROR_DISK_FULL : ERROR_STORE_FAILED;
 }
 
 /* ---- back ------------------------------------------------------------------------------------*/

@@ -1,8 +1,8 @@
 /* copy.h - a copy of a database in a file of its own, and putting it back.
  *
  * Uses:    sqlite3, base.
- * Used by: store/sqlite/migrate.c, adopt.c.
- * Thread:  the one that opens, before the stores are open.
+ * Used by: store/sqlite only.
+ * Thread:  the connections'.
  */
 #ifndef MIGCHAT_STORE_SQLITE_COPY_H
 #define MIGCHAT_STORE_SQLITE_COPY_H
@@ -26,6 +26,13 @@ MUST_CHECK bool copy_find(sqlite3 *source, const char *path, const char *suffix,
  * (NULL: never). */
 MUST_CHECK enum error copy_make(sqlite3 *source, const char *path, const char *suffix,
                                 atomic_bool *stops, char out_path[PATH_MAX]);
+
+/* Opens a copy to read it, as a file that nobody changes: a copy of a database in WAL mode is in
+ * that mode too, and would get a WAL beside it by being read. */
+MUST_CHECK enum error copy_open(const char *copy_path, sqlite3 **out_copy);
+
+/* All pages of one database over those of the other. DRAINING when `*stops` (NULL: never). */
+MUST_CHECK enum error pages_copy(sqlite3 *to, sqlite3 *from, atomic_bool *stops);
 
 /* Overwrites the database with the copy. */
 MUST_CHECK enum error copy_put_back(const char *copy_path, sqlite3 *database);

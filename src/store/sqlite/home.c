@@ -31,16 +31,11 @@
 /* Room for ".before-0001-partial-journal" behind the path. */
 #define SUFFIX_MAX_BYTES 32
 
-enum home_content { CONTENT_NOTHING, CONTENT_OURS, CONTENT_RUST, CONTENT_FOREIGN };
-
 static enum error home_open_file(struct store_home *home);
-static enum error path_resolve(const char *path, char out_path[PATH_MAX]);
-static enum error lock_take(const char *path, int *out_fd);
 static enum error lock_open(const char *lock_path, int *out_fd);
 static enum error file_check(const char *path);
 static enum error file_make_if_missing(const char *path);
 static enum error database_prepare(const char *path, atomic_bool *stops);
-static enum error content_find(sqlite3 *database, enum home_content *out_content);
 static enum error wal_switch_on(sqlite3 *database);
 static enum error refused(const char *path, const char *reason);
 static void warn_if_open_to_others(const char *path);
@@ -55,6 +50,7 @@ enum error store_home_open(const struct store_settings *settings, struct store_h
     connection_configure_library();
     home->settings = *settings;
     home->lock_fd = -1;
+    gate_init(&home->gate);
     home->is_in_memory = strcmp(settings->path, ":memory:") == 0;
     if (home->is_in_memory) {
         (void)snprintf(home->path, sizeof home->path, "%s", settings->path);
@@ -81,18 +77,19 @@ void store_home_close(struct store_home *home)
         /* The file stays: removing it would let two processes lock two files of one name. */
         (void)close(home->lock_fd);
     }
+    gate_release(&home->gate);
     free(home);
 }
 
 static enum error home_open_file(struct store_home *home)
 {
-    enum error error = path_resolve(home->settings.path, home->path);
+    enum error error = home_path_resolve(home->settings.path, home->path);
 
     if (error == OK) {
         error = file_check(home->path);
     }
     if (error == OK) {
-        error = lock_take(home->path, &home->lock_fd);
+        error = home_lock_take(home->path, &home->lock_fd);
     }
     if (error == OK) {
         error = file_make_if_missing(home->path);
@@ -109,7 +106,7 @@ static enum error home_open_file(struct store_home *home)
 
 /* ---- the path --------------------------------------------------------------------------------*/
 
-static enum error path_resolve(const char *path, char out_path[PATH_MAX])
+enum error home_path_resolve(const char *path, char out_path[PATH_MAX])
 {
     char copy_for_folder[PATH_MAX];
     char copy_for_name[PATH_MAX];
@@ -150,7 +147,7 @@ static enum error refused(const char *path, const char *reason)
 
 /* ---- the lock --------------------------------------------------------------------------------*/
 
-static enum error lock_take(const char *path, int *out_fd)
+enum error home_lock_take(const char *path, int *out_fd)
 {
     char lock_path[PATH_MAX];
     struct stat opened;
@@ -262,7 +259,7 @@ static enum error database_prepare(const char *path, atomic_bool *stops)
 
     if (error == OK) {
         connection_stop_when(database, stops);
-        error = content_find(database, &content);
+        error = home_content_find(database, &content);
     }
     if (error == OK && content == CONTENT_FOREIGN) {
         error = refused(path, "it is neither a MigChat database nor empty");
@@ -288,7 +285,7 @@ static enum error database_prepare(const char *path, atomic_bool *stops)
     return error;
 }
 
-static enum error content_find(sqlite3 *database, enum home_content *out_content)
+enum error home_content_find(sqlite3 *database, enum home_content *out_content)
 {
     int64_t objects = 0;
     int64_t version = 0;

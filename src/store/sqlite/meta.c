@@ -19,6 +19,9 @@ static const char META_ADD_NUMBERS[] =
     "INSERT OR IGNORE INTO meta(key, value) VALUES ('names', '0'), ('password_cost', '0'),"
     " ('next_account_id', '1'),"
     " ('next_session_id', '1'), ('next_message_id', '1'), ('next_chore_id', '1')";
+static const char MADE_AT_SET[] = "INSERT OR REPLACE INTO meta(key, value)"
+                                  " VALUES('backup_made_at_ms', CAST(?1 AS TEXT))";
+static const char EPOCH_RENEW[] = "UPDATE meta SET value = ?1 WHERE key = 'epoch'";
 static const char EPOCH_FIND[] = "SELECT value FROM meta WHERE key = 'epoch'";
 static const char NUMBER_FIND[] = "SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?1";
 static const char NUMBER_SET[] = "UPDATE meta SET value = CAST(?2 AS TEXT) WHERE key = ?1";
@@ -35,30 +38,53 @@ static const char PASSWORD_COST_FILL[] =
     " (SELECT CAST(substr(password_hash, 5, 2) AS INTEGER) AS cost FROM account)"
     " WHERE cost BETWEEN 4 AND 16) WHERE key = 'password_cost'";
 
+static enum error row_write(sqlite3 *database, const char *sql, struct str text, int64_t number);
 static struct str counter_key(enum counter_name name);
 static enum error number_find(struct store *store, struct str key, int64_t *out_value);
 
 enum error meta_fill(sqlite3 *database)
 {
     char epoch[EPOCH_LEN + 1];
-    sqlite3_stmt *statement = NULL;
-    int code = sqlite3_prepare_v2(database, META_ADD, -1, &statement, NULL);
 
     random_alphanumeric(epoch, EPOCH_LEN);
+    enum error error = row_write(database, META_ADD, (struct str){epoch, EPOCH_LEN}, 0);
+
+    return error == OK ? connection_exec(database, META_ADD_NUMBERS) : error;
+}
+
+enum error meta_epoch_renew(sqlite3 *database)
+{
+    char epoch[EPOCH_LEN + 1];
+
+    random_alphanumeric(epoch, EPOCH_LEN);
+    return row_write(database, EPOCH_RENEW, (struct str){epoch, EPOCH_LEN}, 0);
+}
+
+enum error meta_made_at_set(sqlite3 *database, int64_t made_at_ms)
+{
+    return row_write(database, MADE_AT_SET, (struct str){NULL, 0}, made_at_ms);
+}
+
+/* The one parameter is the text, or without one the number. */
+static enum error row_write(sqlite3 *database, const char *sql, struct str text, int64_t number)
+{
+    sqlite3_stmt *statement = NULL;
+    enum error error = OK;
+    int code = sqlite3_prepare_v2(database, sql, -1, &statement, NULL);
+
     if (code == SQLITE_OK) {
-        code = sqlite3_bind_text(statement, 1, epoch, (int)EPOCH_LEN, SQLITE_STATIC);
+        code = text.ptr != NULL ? sqlite3_bind_text(statement, 1, text.ptr, (int)text.len,
+                                                    SQLITE_STATIC)
+                                : sqlite3_bind_int64(statement, 1, number);
     }
     if (code == SQLITE_OK) {
         code = sqlite3_step(statement);
     }
     if (code != SQLITE_DONE) {
-        enum error error = failure_translate(database, code, FAILURE_ANYWHERE, META_ADD);
-
-        (void)sqlite3_finalize(statement);
-        return error;
+        error = failure_translate(database, code, FAILURE_ANYWHERE, sql);
     }
     (void)sqlite3_finalize(statement);
-    return connection_exec(database, META_ADD_NUMBERS);
+    return error;
 }
 
 enum error meta_password_cost_fill(sqlite3 *database)

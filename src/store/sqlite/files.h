@@ -1,0 +1,19 @@
+/* files.h - files of ours as the disk has them: made, synced, and why that failed.
+ *
+ * Uses:    base. Used by: store/sqlite only. Thread: any.
+ */
+#ifndef MIGCHAT_STORE_SQLITE_FILES_H
+#define MIGCHAT_STORE_SQLITE_FILES_H
+
+#include "base/error.h"
+
+/* Makes an empty file, 0600, where there is none of this name. */
+MUST_CHECK enum error file_make(const char *path);
+/* Syncs a file that no connection of this process has open. `flags` as for open. */
+MUST_CHECK enum error file_sync(const char *path, int flags);
+/* Syncs the folder that `path` (with at least one slash) lies in: its names are on the disk then. */
+MUST_CHECK enum error folder_sync(const char *path);
+/* Logs errno and translates it. */
+MUST_CHECK enum error file_failed(const char *doing, const char *path);
+
+#endif
