@@ -104,6 +104,7 @@ static bool answer_receive(int socket, struct buf *out)
     while ((got = recv(socket, piece, sizeof piece, 0)) > 0) {
         buf_append(out, piece, (size_t)got);
     }
+    buf_append_char(out, '\0'); /* for those who read it as a C string */
     if (out->overflowed) {
         errno = EMSGSIZE;
         return false;
@@ -113,7 +114,7 @@ static bool answer_receive(int socket, struct buf *out)
 
 static bool answer_split(struct buf *answer, int *out_status, struct buf *out_body)
 {
-    struct str whole = buf_str(answer);
+    struct str whole = {answer->ptr, answer->len - 1};
     const char *end = whole.len > 0 ? memmem(whole.ptr, whole.len, "\r\n\r\n", 4) : NULL;
     static const char version[] = "HTTP/1.1 ";
 

@@ -7,6 +7,7 @@
 #include "api/json.h"
 #include "api/routes.h"
 #include "base/require.h"
+#include "command_backup.h"
 #include "domain/password.h"
 #include "http/parser.h"
 #include "store/store.h"
@@ -29,6 +30,9 @@ int command_run(const struct config *config)
         break;
     case COMMAND_DUMP:
         config_write_dump(config, &text);
+        break;
+    case COMMAND_BACKUP:
+        exit_code = command_backup(config, config->operands[0], &text);
         break;
     case COMMAND_ROUTES:
         routes_write(&text);

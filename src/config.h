@@ -121,6 +121,7 @@ struct config_value {
     COMMAND(SERVE, "serve", "", "serve until SIGTERM or SIGINT; so does no command at all")        \
     COMMAND(CHECK, "config check", "", "say whether the configuration is good")                    \
     COMMAND(DUMP, "config dump", "", "show every value and where it is from")                      \
+    COMMAND(BACKUP, "backup", "FILE", "have the running server write a copy of its database")      \
     COMMAND(ROUTES, "routes", "", "list the HTTP routes")                                          \
     COMMAND(ERRORS, "errors", "", "list the error codes with their status")                        \
     COMMAND(HELP, "help", "", "print this; so does --help")                                        \

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api/backups.h"
 #include "api/kept_answers.h"
 #include "base/changes.h"
 #include "base/log.h"
@@ -67,11 +68,13 @@ void crew_prepare(const struct config *config, struct readiness *readiness, stru
     REQUIRE(crew->changes != NULL);
     crew->kept =
         kept_answers_new((size_t)config_number(config, OPTION_KEPT_ANSWERS_BYTES), crew->changes);
+    crew->backups = backups_new(&crew->home);
     crew->loop = (struct services){.lane = LANE_LOOP,
                                    .settings = &crew->settings,
                                    .readiness = readiness,
                                    .changes = crew->changes,
-                                   .kept = crew->kept};
+                                   .kept = crew->kept,
+                                   .backups = crew->backups};
 }
 
 enum error crew_open(const struct config *config, atomic_bool *stops, struct crew *crew)
@@ -168,11 +171,14 @@ static enum error services_open(struct crew *crew, struct services *services)
 
 void crew_close(struct crew *crew)
 {
+    backups_stop(crew->backups);
     lane_close(crew, LANE_HASH);
     lane_close(crew, LANE_READ);
     lane_close(crew, LANE_WRITE);
     store_home_close(crew->home);
     crew->home = NULL;
+    backups_free(crew->backups);
+    crew->backups = NULL;
     kept_answers_free(crew->kept);
     crew->kept = NULL;
     free(crew->changes);

@@ -27,6 +27,7 @@ struct crew {
     struct api_settings settings;
     struct changes *changes;   /* marked by the writer, asked by readers and the loop */
     struct kept_answers *kept; /* the loop's */
+    struct backups *backups;   /* the loop's */
     struct services loop;
     struct services *members[LANE_COUNT]; /* `plans[lane].thread_count` of each lane */
     struct lane_plan plans[LANE_COUNT];

@@ -22,6 +22,7 @@ struct api_settings {
 };
 
 struct kept_answers; /* api/kept_answers.h */
+struct backups;      /* api/backups.h */
 
 struct services {
     enum lane lane;
@@ -31,6 +32,7 @@ struct services {
     struct readiness *readiness;
     const struct changes *changes; /* what the store marks; NULL: nothing is kept */
     struct kept_answers *kept;     /* loop only */
+    struct backups *backups;       /* loop only */
     int64_t now_ms;                /* wall clock, taken once a batch */
     int64_t disk_seen_at_ms;       /* write lane: when readiness->disk_is_low was last written */
 };

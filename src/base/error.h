@@ -71,6 +71,8 @@
     X(KEY_BUNDLE_NOT_ALLOWED, "key_bundle_not_allowed", 400,                                       \
       "Each key is 1 to 1024 characters, and one_time_prekeys at most 200")                        \
     X(ACCOUNT_CHANGED, "account_changed", 409, "The account changed meanwhile; try again")         \
+    X(PATH_NOT_ALLOWED, "path_not_allowed", 400, "The path of a file begins with /")               \
+    X(BACKUP_RUNNING, "backup_running", 409, "Another backup is being made")                       \
     /* What we could not do. */                                                                    \
     X(OVERLOADED, "overloaded", 503, "The server is busy; nothing was done, try again")            \
     X(DRAINING, "draining", 503, "The server is stopping; nothing was done, try again")            \
