@@ -91,6 +91,29 @@ static void no_content_and_not_modified_have_no_length(void **state)
     assert_true(head_has(&cors_all, "Content-Length: 0\r\n"));
 }
 
+static void only_what_describes_itself_may_be_kept_by_a_cache(void **state)
+{
+    static const enum content_type others[] = {CONTENT_NONE, CONTENT_JSON, CONTENT_TEXT,
+                                               CONTENT_PROBLEM};
+
+    (void)state;
+    request_is("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        exchange->response.status = 200;
+        exchange->response.type = others[i];
+        assert_true(head_has(&cors_all, NO_STORE));
+    }
+    exchange->response.type = CONTENT_OWN;
+    response_field(&exchange->response, STR("Content-Type"), STR("text/html"));
+    buf_borrow(&exchange->response.body, STR("<p>"));
+    assert_string_equal(head_bytes(&cors_all),
+                        "HTTP/1.1 200 OK\r\nDate: " DATE "\r\nContent-Length: 3\r\n" COMMON
+                        "Content-Type: text/html\r\n\r\n");
+    response_clear(&exchange->response);
+    buf_append_str(&exchange->response.body, STR("own"));
+    assert_str(buf_str(&exchange->response.body), "own");
+}
+
 static void a_stream_is_chunked_or_ends_with_the_connection(void **state)
 {
     (void)state;
@@ -291,6 +314,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_head_has_all_its_fields),
         cmocka_unit_test(no_content_and_not_modified_have_no_length),
+        cmocka_unit_test(only_what_describes_itself_may_be_kept_by_a_cache),
         cmocka_unit_test(a_stream_is_chunked_or_ends_with_the_connection),
         cmocka_unit_test(the_head_says_how_the_connection_goes_on),
         cmocka_unit_test(every_origin_may_read_when_all_are_allowed),
