@@ -56,7 +56,8 @@ dt { font-weight: 600; min-width: 0; }
 dd { margin: 0; min-width: 0; }
 dd p { margin: 0; }
 dl.answers > div { grid-template-columns: 4.5rem 1fr; }
-@media (max-width: 40rem) { dl > div, dl.answers > div { grid-template-columns: 1fr; } section.part { padding: .7rem; } }
+@media (max-width: 40rem) { dl > div, dl.answers > div { grid-template-columns: 1fr; }
+  section.part { padding: .7rem; } }
 @media print { nav { display: none; } section.part { break-inside: avoid; } }
 """
 

@@ -4,7 +4,7 @@
  * appends freely and asks at the end. Memory exhaustion aborts.
  *
  * Uses: base/require, base/str, libc. Used by: http, api, net, config. Thread: one at a time.
- * Memory: heap, owned by the buf; buf_release gives it back. What buf_borrow shows stays its owner's.
+ * Memory: heap, owned by the buf; buf_release gives it back. What is borrowed stays its owner's.
  */
 #ifndef MIGCHAT_BASE_BUF_H
 #define MIGCHAT_BASE_BUF_H

@@ -71,6 +71,23 @@ def test_a_token_is_asked_for_where_the_document_says_so(api, method, path, oper
     assert is_open == (response.code not in ("token_missing", "token_invalid")), response.describe()
 
 
+@pytest.fixture(scope="module")
+def token(api):
+    return api.create().token
+
+
+@each_operation
+def test_what_any_operation_refuses_is_described(api, token, method, path, operation, parameters):
+    """Nothing of this is carried out, so one token does for all; support.http checks the answers."""
+    target = re.sub(r"\{[^}]*\}", "1", path)
+    api.request(method, f"{target}?a=%zz", token).expect(400)
+    api.request(method, target, token, fields=[("Expect", "more")]).expect(417)
+    api.request(method, target, token, body=b" " * (256 * 1024 + 1)).expect(413)
+    if "requestBody" in operation:
+        api.request(method, target, token, body=b"{}", fields=[("Content-Type", "text/plain")]).expect(415)
+        api.request(method, target, token, json_body=[]).expect(422)
+
+
 # --- the document as OpenAPI 3.1 ------------------------------------------------------------------
 
 def test_it_has_what_openapi_asks_for():

@@ -73,7 +73,8 @@ static void a_head_has_all_its_fields(void **state)
     buf_append_str(&exchange->response.body, STR("{}"));
     response_field(&exchange->response, STR("ETag"), STR("\"x\""));
     assert_string_equal(head_bytes(&cors_all),
-                        "HTTP/1.1 200 OK\r\nDate: " DATE "\r\nContent-Type: application/json\r\n" NO_STORE
+                        "HTTP/1.1 200 OK\r\nDate: " DATE
+                        "\r\nContent-Type: application/json\r\n" NO_STORE
                         "Content-Length: 2\r\n" COMMON "ETag: \"x\"\r\n\r\n");
 }
 
