@@ -63,4 +63,8 @@ enum error api_key_find(struct exchange *exchange, struct services *services);
 enum error api_key_claim(struct exchange *exchange, struct services *services);
 enum error api_key_count(struct exchange *exchange, struct services *services);
 
+/* docs.c */
+enum error api_openapi(struct exchange *exchange, struct services *services);
+enum error api_docs(struct exchange *exchange, struct services *services);
+
 #endif

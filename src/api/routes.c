@@ -69,6 +69,9 @@ static const struct route routes[] = {
     {METHOD_POST, "/api/keys/claim", TOKEN, BODY_REQUIRED, {{LANE_WRITE, api_key_claim}}},
     {METHOD_GET, "/api/keys/{username}", NO_TOKEN, BODY_NONE, {{LANE_READ, api_key_find}}},
     {METHOD_GET, "/api/keys", TOKEN, BODY_NONE, {{LANE_READ, api_key_count}}},
+
+    {METHOD_GET, "/openapi.json", NO_TOKEN, BODY_NONE, {{LANE_LOOP, api_openapi}}},
+    {METHOD_GET, "/docs", NO_TOKEN, BODY_NONE, {{LANE_LOOP, api_docs}}},
 };
 
 const struct route_table api_routes = {routes, sizeof routes / sizeof routes[0]};

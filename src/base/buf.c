@@ -19,12 +19,14 @@
 void buf_init(struct buf *buf, size_t max_bytes)
 {
     REQUIRE(max_bytes <= SIZE_MAX / 4);
-    *buf = (struct buf){NULL, 0, 0, max_bytes, false};
+    *buf = (struct buf){.max_bytes = max_bytes};
 }
 
 void buf_release(struct buf *buf)
 {
-    free(buf->ptr);
+    if (!buf->is_borrowed) {
+        free(buf->ptr);
+    }
     buf_init(buf, buf->max_bytes);
 }
 
@@ -76,9 +78,10 @@ char *buf_make_room(struct buf *buf, size_t len)
         if (capacity > buf->max_bytes) {
             capacity = buf->max_bytes;
         }
-        char *grown = realloc(buf->ptr, capacity + 1);
+        char *grown = realloc(buf->is_borrowed ? NULL : buf->ptr, capacity + 1);
         REQUIRE(grown != NULL);
         buf->ptr = grown;
+        buf->is_borrowed = false;
         buf->capacity = capacity;
     }
     return buf->ptr + buf->len;
@@ -108,4 +111,15 @@ void buf_truncate(struct buf *buf, size_t len)
 struct str buf_str(const struct buf *buf)
 {
     return (struct str){buf->ptr, buf->len};
+}
+
+/* A capacity of 0: whoever appends after the next buf_clear gets memory of its own. */
+void buf_borrow(struct buf *buf, struct str bytes)
+{
+    buf_release(buf);
+    /* A buf has no const; it is only read. */
+    buf->ptr = (char *)(uintptr_t)bytes.ptr;
+    buf->len = bytes.len;
+    buf->is_borrowed = true;
+    buf->overflowed = true;
 }

@@ -4,7 +4,7 @@
  * appends freely and asks at the end. Memory exhaustion aborts.
  *
  * Uses: base/require, base/str, libc. Used by: http, api, net, config. Thread: one at a time.
- * Memory: heap, owned by the buf; buf_release gives it back.
+ * Memory: heap, owned by the buf; buf_release gives it back. What is borrowed stays its owner's.
  */
 #ifndef MIGCHAT_BASE_BUF_H
 #define MIGCHAT_BASE_BUF_H
@@ -23,6 +23,7 @@ struct buf {
     size_t capacity;
     size_t max_bytes;
     bool overflowed;
+    bool is_borrowed; /* ptr is somebody else's memory: only read, never freed */
 };
 
 /* Storage is the caller's; takes no memory before the first append. */
@@ -38,6 +39,9 @@ void buf_drop_front(struct buf *buf, size_t len);
 /* Cuts back to `len` bytes. */
 void buf_truncate(struct buf *buf, size_t len);
 struct str buf_str(const struct buf *buf);
+/* Shows these bytes, which must outlive the buf's use of them, instead of a copy; its limit does
+ * not count. Nothing can be appended (it has overflowed) until it is cleared. */
+void buf_borrow(struct buf *buf, struct str bytes);
 
 /* For buf_reserve only: when there is not room enough yet. */
 char *buf_make_room(struct buf *buf, size_t len);

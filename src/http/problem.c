@@ -2,13 +2,12 @@
  * ask for it by name.
  */
 #include "base/json_text.h"
+#include "http/accept.h"
 #include "http/exchange.h"
 #include "http/response.h"
 
 #define RETRY_AFTER_S "1" /* queues drain in well under a second */
 
-static bool accepts_problem(const struct request *request);
-static bool quality_is_zero(struct str parameters);
 static void error_write(const struct exchange *exchange, enum error error, struct buf *out);
 static void problem_write(const struct exchange *exchange, enum error error, struct buf *out);
 static void member_write(struct str name, const char *text, struct buf *out);
@@ -24,7 +23,7 @@ void response_error(struct exchange *exchange, enum error error)
     response_clear(response);
     response->status = status;
     response->error = error;
-    if (accepts_problem(&exchange->request)) {
+    if (accept_names(&exchange->request, STR("Accept"), STR("application/problem+json"))) {
         response->type = CONTENT_PROBLEM;
         problem_write(exchange, error, &response->body);
     } else {
@@ -37,43 +36,6 @@ void response_error(struct exchange *exchange, enum error error)
     if (status == 429 || status == 503) {
         response_field(response, STR("Retry-After"), STR(RETRY_AFTER_S));
     }
-}
-
-static bool accepts_problem(const struct request *request)
-{
-    struct str rest;
-
-    if (!request_field_find(request, STR("Accept"), &rest)) {
-        return false;
-    }
-    while (rest.ptr != NULL) {
-        struct str parameters = str_cut(&rest, ',');
-        struct str range = str_trim(str_cut(&parameters, ';'));
-        if (str_equal_ascii_case(range, STR("application/problem+json"))) {
-            return !quality_is_zero(parameters);
-        }
-    }
-    return false;
-}
-
-/* q=0, q=0.0 and so on: "not this one" (RFC 9110 section 12.4.2). */
-static bool quality_is_zero(struct str parameters)
-{
-    while (parameters.ptr != NULL) {
-        struct str value = str_cut(&parameters, ';');
-        struct str name = str_trim(str_cut(&value, '='));
-        if (!str_equal_ascii_case(name, STR("q"))) {
-            continue;
-        }
-        value = str_trim(value);
-        for (size_t i = 0; i < value.len; i++) {
-            if (value.ptr[i] != '0' && value.ptr[i] != '.') {
-                return false;
-            }
-        }
-        return value.len > 0;
-    }
-    return false;
 }
 
 static void error_write(const struct exchange *exchange, enum error error, struct buf *out)

@@ -18,6 +18,8 @@
 #define BODY_KEPT_BYTES 2048u
 /* The longest head without CORS and the response's own fields has 319 bytes. */
 #define HEAD_OWN_MAX_BYTES 512u
+/* A line of the head; written with the type, since only those with CONTENT_OWN may be cached. */
+#define NO_STORE "Cache-Control: no-store\r\n"
 
 static char *head_own_put(char *at, const struct exchange *exchange, const char *date);
 static char *status_line_put(char *at, int status);
@@ -161,7 +163,7 @@ static char *head_own_put(char *at, const struct exchange *exchange, const char 
     if (exchange->request_id[0] != '\0') {
         at = field_put(at, STR("X-Request-Id"), str_from(exchange->request_id));
     }
-    return put_str(at, STR("Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"));
+    return put_str(at, STR("X-Content-Type-Options: nosniff\r\n"));
 }
 
 static char *status_line_put(char *at, int status)
@@ -180,13 +182,15 @@ static char *type_put(char *at, enum content_type type)
 {
     switch (type) {
     case CONTENT_NONE:
-        break;
+        return put_str(at, STR(NO_STORE));
     case CONTENT_JSON:
-        return put_str(at, STR("Content-Type: application/json\r\n"));
+        return put_str(at, STR("Content-Type: application/json\r\n" NO_STORE));
     case CONTENT_TEXT:
-        return put_str(at, STR("Content-Type: text/plain; charset=utf-8\r\n"));
+        return put_str(at, STR("Content-Type: text/plain; charset=utf-8\r\n" NO_STORE));
     case CONTENT_PROBLEM:
-        return put_str(at, STR("Content-Type: application/problem+json\r\n"));
+        return put_str(at, STR("Content-Type: application/problem+json\r\n" NO_STORE));
+    case CONTENT_OWN:
+        break;
     }
     return at;
 }

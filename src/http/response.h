@@ -25,14 +25,16 @@ struct exchange;
 /* The extra fields of one response together; a Link repeats the request's target. */
 #define RESPONSE_FIELDS_MAX_BYTES (12u * 1024u)
 
-enum content_type { CONTENT_NONE, CONTENT_JSON, CONTENT_TEXT, CONTENT_PROBLEM };
+/* With CONTENT_OWN the response's own fields say Content-Type and Cache-Control; all others are
+ * no-store. */
+enum content_type { CONTENT_NONE, CONTENT_JSON, CONTENT_TEXT, CONTENT_PROBLEM, CONTENT_OWN };
 
 struct response {
     int status; /* 0 until answered */
     enum content_type type;
     enum error error;  /* what the body tells, OK otherwise; for the log */
     struct buf fields; /* "Name: value\r\n" lines beyond those response_write_head adds */
-    struct buf body;   /* at most RESPONSE_PAGE_BYTES */
+    struct buf body;   /* at most RESPONSE_PAGE_BYTES, unless borrowed (buf_borrow) */
     bool has_more;     /* a streamed body goes on after this page */
     bool failed;       /* a stream that cannot go on: close without the last chunk */
     bool closes;       /* the connection ends after this response */
@@ -60,8 +62,8 @@ struct cors_policy {
     bool allows_all; /* "*" */
 };
 
-/* Writes status line and all fields into `out`: Date, Content-Type, Content-Length or
- * Transfer-Encoding, Connection, X-Request-Id, CORS, Cache-Control: no-store and
+/* Writes status line and all fields into `out`: Date, Content-Type, Cache-Control: no-store,
+ * Content-Length or Transfer-Encoding, Connection, X-Request-Id, CORS and
  * X-Content-Type-Options: nosniff, then the response's own. `date` is an IMF-fixdate of 29
  * characters. A 204 or 304 has no Content-Length; to HEAD the lengths are those of the GET. */
 void response_write_head(const struct exchange *exchange, const struct cors_policy *cors,

@@ -27,6 +27,8 @@ METHODS_OF = {
     "/api/keys/anna": {"GET", "HEAD", "OPTIONS"},
     "/api/keys/upload": {"POST", "GET", "HEAD", "OPTIONS"},
     "/api/keys/claim": {"POST", "GET", "HEAD", "OPTIONS"},
+    "/openapi.json": {"GET", "HEAD", "OPTIONS"},
+    "/docs": {"GET", "HEAD", "OPTIONS"},
 }
 
 

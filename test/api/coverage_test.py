@@ -7,7 +7,7 @@ test/api ran before, in the same run.
 
 import re
 
-from support import seen
+from support import contract, seen
 from support.server import run
 
 # Codes no client can provoke over a socket without breaking the machine below the server.
@@ -44,6 +44,19 @@ def test_every_route_was_seen():
                    for m, p, status in seen.targets):
             missing.append(f"{method} {path}")
     assert not missing, f"never seen with success: {missing}"
+
+
+def test_an_answer_of_every_route_was_checked_against_the_contract(capsys):
+    good = {f"{method} {path}" for method, path, status, _ in contract.checked if status < 400}
+    missing = [" ".join(row) for row in listed("routes") if " ".join(row) not in good]
+    seen_statuses = {(method, path, str(status)) for method, path, status, _ in contract.checked}
+    unseen = [f"{method} {path}: {status}" for method, path, operation, _ in contract.operations()
+              for status in operation["responses"]
+              if status not in ("503", "default") and (method, path, status) not in seen_statuses]
+    with capsys.disabled():
+        print("\nstatuses of the contract not seen:\n  " + ("\n  ".join(unseen) or "none"))
+    assert not missing, f"no good answer was checked: {missing}"
+    assert not unseen, f"never answered: {unseen}"
 
 
 def test_every_error_code_was_seen(capsys):

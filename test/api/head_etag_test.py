@@ -10,7 +10,7 @@ from support.http import Connection, request_bytes
 LISTS = ("/api/messages", "/api/messages?limit=2", "/api/messages/filtered",
          "/api/messages/filtered?with_user={other}", "/api/conversations")
 OTHERS = ("/health", "/livez", "/readyz", "/api/account", "/api/sessions", "/api/keys",
-          "/api/keys/{other}")
+          "/api/keys/{other}", "/openapi.json", "/docs")
 # Fields that say when, not what.
 VARYING = {"date", "x-request-id"}
 

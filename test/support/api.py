@@ -9,7 +9,7 @@ import re
 import threading
 from urllib.parse import quote
 
-from support import seen
+from support import contract, seen
 from support.http import ABSENT, Closed, Connection, check_error_body, request_bytes
 
 TOKEN_FORM = re.compile(r"[A-Za-z0-9]{32}")
@@ -78,6 +78,9 @@ class Api:
         if response.ends_connection:
             self.drop()
         check_error_body(response, method)
+        if response.status < 400:
+            contract.check_taken_request(method, target, fields,
+                                         None if json_body is ABSENT else json_body)
         return response
 
     def get(self, target, token=None, **more):

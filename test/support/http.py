@@ -5,12 +5,13 @@ length-delimited and close-delimited bodies, HEAD, 1xx). `Api` (support.api) is 
 requests. Every wait has a deadline; nothing sleeps.
 """
 
+import gzip
 import json
 import os
 import socket
 import time
 
-from support import seen
+from support import contract, seen
 
 SANITIZED = os.environ.get("MIGCHAT_SANITIZED") == "1"
 # How much longer everything may take under sanitizers.
@@ -47,6 +48,7 @@ class Response:
         self.body = b""
         self.chunks = 0
         self.sent = ""
+        self._parsed = None
 
     def all(self, name):
         return [value for field, value in self.fields if field.lower() == name.lower()]
@@ -57,11 +59,15 @@ class Response:
 
     @property
     def text(self):
-        return self.body.decode("utf-8")
+        packed = self.field("content-encoding") == "gzip"
+        return (gzip.decompress(self.body) if packed else self.body).decode("utf-8")
 
     def json(self):
+        """The body as JSON, parsed once: long lists are checked against the contract, too."""
         try:
-            return json.loads(self.text, object_pairs_hook=unique_members)
+            if self._parsed is None:
+                self._parsed = (json.loads(self.text, object_pairs_hook=unique_members),)
+            return self._parsed[0]
         except ValueError as fault:
             raise AssertionError(f"{self.describe()}\nis not JSON: {fault}") from fault
 
@@ -244,6 +250,7 @@ class Connection:
         response.sent = f"{method} {target}"
         self.body(response, method, deadline)
         seen.note_answer(method, target, response.status, response.code)
+        contract.check_answer(method, target, response)
         return response
 
     def body(self, response, method, deadline):

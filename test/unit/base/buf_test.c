@@ -154,6 +154,35 @@ static void the_front_and_the_end_can_be_cut_off(void **state)
     buf_release(&buf);
 }
 
+static void what_is_borrowed_is_shown_and_never_written(void **state)
+{
+    static const char shown[] = "longer than the limit";
+    struct buf buf;
+
+    (void)state;
+    buf_init(&buf, 8);
+    buf_append_str(&buf, STR("own"));
+    buf_borrow(&buf, STR("longer than the limit"));
+    buf_borrow(&buf, (struct str){shown, sizeof shown - 1});
+    assert_ptr_equal(buf.ptr, shown);
+    assert_text(&buf, "longer than the limit");
+    buf_append_char(&buf, 'x');
+    assert_text(&buf, "longer than the limit");
+    buf_clear(&buf);
+    assert_int_equal(buf.len, 0);
+    buf_append_str(&buf, STR("own"));
+    assert_ptr_not_equal(buf.ptr, shown);
+    assert_text(&buf, "own");
+    buf_append_str(&buf, STR("again"));
+    assert_text(&buf, "ownagain");
+    buf_append_char(&buf, 'x');
+    assert_true(buf.overflowed);
+    buf_borrow(&buf, (struct str){shown, sizeof shown - 1});
+    buf_release(&buf);
+    assert_null(buf.ptr);
+    assert_int_equal(buf.max_bytes, 8);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +194,7 @@ int main(void)
         cmocka_unit_test(reserving_nothing_in_an_empty_buf_gives_a_valid_place),
         cmocka_unit_test(growth_is_geometric),
         cmocka_unit_test(the_front_and_the_end_can_be_cut_off),
+        cmocka_unit_test(what_is_borrowed_is_shown_and_never_written),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

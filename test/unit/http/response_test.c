@@ -14,7 +14,8 @@
 #include "request_made.h"
 
 #define DATE "Mon, 03 Nov 2025 12:00:00 GMT"
-#define COMMON "X-Request-Id: abc\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+#define COMMON "X-Request-Id: abc\r\nX-Content-Type-Options: nosniff\r\n"
+#define NO_STORE "Cache-Control: no-store\r\n"
 #define EXPOSED                                                                                    \
     "Access-Control-Expose-Headers: ETag, Link, MigChat-Cursor, Idempotent-Replay, "               \
     "Retry-After, X-Request-Id\r\n"
@@ -72,7 +73,8 @@ static void a_head_has_all_its_fields(void **state)
     buf_append_str(&exchange->response.body, STR("{}"));
     response_field(&exchange->response, STR("ETag"), STR("\"x\""));
     assert_string_equal(head_bytes(&cors_all),
-                        "HTTP/1.1 200 OK\r\nDate: " DATE "\r\nContent-Type: application/json\r\n"
+                        "HTTP/1.1 200 OK\r\nDate: " DATE
+                        "\r\nContent-Type: application/json\r\n" NO_STORE
                         "Content-Length: 2\r\n" COMMON "ETag: \"x\"\r\n\r\n");
 }
 
@@ -82,12 +84,35 @@ static void no_content_and_not_modified_have_no_length(void **state)
     request_is("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     exchange->response.status = 204;
     assert_string_equal(head_bytes(&cors_all),
-                        "HTTP/1.1 204 No Content\r\nDate: " DATE "\r\n" COMMON "\r\n");
+                        "HTTP/1.1 204 No Content\r\nDate: " DATE "\r\n" NO_STORE COMMON "\r\n");
     exchange->response.status = 304;
     assert_false(head_has(&cors_all, "Content-Length"));
     exchange->response.status = 404;
     assert_true(head_has(&cors_all, "HTTP/1.1 404 Not Found\r\n"));
     assert_true(head_has(&cors_all, "Content-Length: 0\r\n"));
+}
+
+static void only_what_describes_itself_may_be_kept_by_a_cache(void **state)
+{
+    static const enum content_type others[] = {CONTENT_NONE, CONTENT_JSON, CONTENT_TEXT,
+                                               CONTENT_PROBLEM};
+
+    (void)state;
+    request_is("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        exchange->response.status = 200;
+        exchange->response.type = others[i];
+        assert_true(head_has(&cors_all, NO_STORE));
+    }
+    exchange->response.type = CONTENT_OWN;
+    response_field(&exchange->response, STR("Content-Type"), STR("text/html"));
+    buf_borrow(&exchange->response.body, STR("<p>"));
+    assert_string_equal(head_bytes(&cors_all),
+                        "HTTP/1.1 200 OK\r\nDate: " DATE "\r\nContent-Length: 3\r\n" COMMON
+                        "Content-Type: text/html\r\n\r\n");
+    response_clear(&exchange->response);
+    buf_append_str(&exchange->response.body, STR("own"));
+    assert_str(buf_str(&exchange->response.body), "own");
 }
 
 static void a_stream_is_chunked_or_ends_with_the_connection(void **state)
@@ -290,6 +315,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_head_has_all_its_fields),
         cmocka_unit_test(no_content_and_not_modified_have_no_length),
+        cmocka_unit_test(only_what_describes_itself_may_be_kept_by_a_cache),
         cmocka_unit_test(a_stream_is_chunked_or_ends_with_the_connection),
         cmocka_unit_test(the_head_says_how_the_connection_goes_on),
         cmocka_unit_test(every_origin_may_read_when_all_are_allowed),
