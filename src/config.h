@@ -121,6 +121,11 @@ struct config_value {
     COMMAND(DUMP, "config dump", "", "show every value and where it is from")                      \
     COMMAND(ROUTES, "routes", "", "list the HTTP routes")                                          \
     COMMAND(ERRORS, "errors", "", "list the error codes with their status")                        \
+    COMMAND(DOCS_MAN, "docs man", "", "print the manual page (mdoc)")                              \
+    COMMAND(DOCS_CONF, "docs conf", "", "print a file of every option, those set switched on")     \
+    COMMAND(DOCS_BASH, "docs bash", "", "print what completes commands and options in bash")       \
+    COMMAND(DOCS_ZSH, "docs zsh", "", "the same for zsh")                                          \
+    COMMAND(DOCS_FISH, "docs fish", "", "the same for fish")                                       \
     COMMAND(HELP, "help", "", "print this; so does --help")                                        \
     COMMAND(VERSION, "version", "",                                                                \
             "print the versions of this and its libraries; so does --version")
@@ -169,5 +174,14 @@ size_t config_origins(const struct config *config, struct str out[CONFIG_ORIGINS
 void config_write_help(struct buf *out);
 /* A line per option that the file format takes: `MIGCHAT_PORT=3000  # default`. */
 void config_write_dump(const struct config *config, struct buf *out);
+/* The manual page, in mdoc. */
+void config_write_man(struct buf *out);
+/* A file of every option with its help and default, commented out; only those that `config` sets
+ * count. */
+void config_write_conf(const struct config *config, struct buf *out);
+/* What completes commands and options in a shell. */
+void config_write_bash(struct buf *out);
+void config_write_zsh(struct buf *out);
+void config_write_fish(struct buf *out);
 
 #endif
