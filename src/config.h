@@ -22,6 +22,8 @@
 #include "base/str.h"
 
 #define CONFIG_FILE_DEFAULT "/etc/migchat/migchat.conf"
+/* A file of this name among systemd's credentials is read over the other. */
+#define CONFIG_CREDENTIAL "migchat.conf"
 #define CONFIG_VOLUME "/data"
 #define CONFIG_DB_IN_VOLUME "/data/migchat.db"
 #define CONFIG_DB_DEFAULT "./data/migchat.db"
