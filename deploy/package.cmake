@@ -7,8 +7,11 @@
 
 include(GNUInstallDirs)
 
-target_compile_options(migchat_flags INTERFACE
-  "-ffile-prefix-map=${PROJECT_BINARY_DIR}=build" "-ffile-prefix-map=${PROJECT_SOURCE_DIR}=.")
+# The linker too: it compiles again when it optimises across files, and even where paths are stripped
+# the number of the build was computed from them.
+set(path_cuts "-ffile-prefix-map=${PROJECT_BINARY_DIR}=build" "-ffile-prefix-map=${PROJECT_SOURCE_DIR}=.")
+target_compile_options(migchat_flags INTERFACE ${path_cuts})
+target_link_options(migchat_flags INTERFACE ${path_cuts})
 
 set(CMAKE_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
   OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
