@@ -3,7 +3,7 @@
 # Everything that has words of the option table in it is printed by the program just built, in an
 # empty environment, so that the package cannot disagree with the program. Two builds of one commit
 # give the same bytes in whatever folder: times are those of the commit (SOURCE_DATE_EPOCH, set by
-# ./run), paths are cut off below, and modes are set and not taken from a umask.
+# ./run, as is the umask), and paths are cut off below.
 
 include(GNUInstallDirs)
 
@@ -12,9 +12,6 @@ include(GNUInstallDirs)
 set(path_cuts "-ffile-prefix-map=${PROJECT_BINARY_DIR}=build" "-ffile-prefix-map=${PROJECT_SOURCE_DIR}=.")
 target_compile_options(migchat_flags INTERFACE ${path_cuts})
 target_link_options(migchat_flags INTERFACE ${path_cuts})
-
-set(CMAKE_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
-  OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
 
 # A release is a commit with its version's tag; others sort before it, and among them by time.
 execute_process(COMMAND git -C "${PROJECT_SOURCE_DIR}" tag --points-at HEAD --list "v${PROJECT_VERSION}"
