@@ -40,6 +40,21 @@ int command_run(const struct config *config)
     case COMMAND_ERRORS:
         errors_write(&text);
         break;
+    case COMMAND_DOCS_MAN:
+        config_write_man(&text);
+        break;
+    case COMMAND_DOCS_CONF:
+        config_write_conf(config, &text);
+        break;
+    case COMMAND_DOCS_BASH:
+        config_write_bash(&text);
+        break;
+    case COMMAND_DOCS_ZSH:
+        config_write_zsh(&text);
+        break;
+    case COMMAND_DOCS_FISH:
+        config_write_fish(&text);
+        break;
     case COMMAND_HELP:
         config_write_help(&text);
         break;

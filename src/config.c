@@ -1,4 +1,4 @@
-/* config.c - reading all options: defaults, then file, environment and flags over them.
+/* config.c - reading all options: defaults, then files, environment and flags over them.
  *
  * 1. The command line is split into command and flags; --help and --version end it there.
  * 2. Its flags are only remembered: the file they may name comes below them.
@@ -17,6 +17,7 @@
 #include "config_option.h"
 
 #define VARIABLE_PREFIX STR("MIGCHAT_")
+#define CREDENTIAL_PATH_MAX_BYTES ((size_t)4096)
 
 /* What the command line says, before any of it is checked. */
 struct command_line {
@@ -32,6 +33,8 @@ static bool flag_read(int argc, const char *const *argv, int *at, struct command
 static void defaults_set(struct config *config);
 static bool file_apply(struct config *config, const struct command_line *line,
                        const char *const *environment, struct buf *message);
+static bool credential_apply(struct config *config, const char *const *environment,
+                             struct buf *message);
 static bool environment_apply(struct config *config, const char *const *environment,
                               struct buf *message);
 static bool variable_apply(struct config *config, enum option option, struct str name,
@@ -61,6 +64,7 @@ enum config_outcome config_read(int argc, const char *const *argv, const char *c
     }
     /* All are run, so that all mistakes are told. */
     is_good = file_apply(out_config, &line, environment, message) && is_good;
+    is_good = credential_apply(out_config, environment, message) && is_good;
     is_good = environment_apply(out_config, environment, message) && is_good;
     is_good = flags_apply(out_config, &line, message) && is_good;
     unknown_variables_warn(environment, message);
@@ -189,6 +193,28 @@ static bool file_apply(struct config *config, const struct command_line *line,
     /* `--config ''` asks for no file, not even the default one. */
     return config_text(config, OPTION_CONFIG).len == 0 ||
            config_file_read(config, config_text(config, OPTION_CONFIG).ptr, message);
+}
+
+/* A second file over the first, where systemd's LoadCredential= put one: for what only root may
+ * read on disk. */
+static bool credential_apply(struct config *config, const char *const *environment,
+                             struct buf *message)
+{
+    struct str folder;
+    struct buf path;
+    bool is_good = true;
+
+    if (!variable_find(environment, STR("CREDENTIALS_DIRECTORY"), &folder)) {
+        return true;
+    }
+    buf_init(&path, CREDENTIAL_PATH_MAX_BYTES);
+    buf_append_format(&path, "%.*s/" CONFIG_CREDENTIAL, STR_ARGS(folder));
+    buf_append_char(&path, '\0');
+    if (!path.overflowed && access(path.ptr, F_OK) == 0) {
+        is_good = config_file_read(config, path.ptr, message);
+    }
+    buf_release(&path);
+    return is_good;
 }
 
 static bool environment_apply(struct config *config, const char *const *environment,

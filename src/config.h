@@ -22,6 +22,8 @@
 #include "base/str.h"
 
 #define CONFIG_FILE_DEFAULT "/etc/migchat/migchat.conf"
+/* A file of this name among systemd's credentials is read over the other. */
+#define CONFIG_CREDENTIAL "migchat.conf"
 #define CONFIG_VOLUME "/data"
 #define CONFIG_DB_IN_VOLUME "/data/migchat.db"
 #define CONFIG_DB_DEFAULT "./data/migchat.db"
@@ -124,6 +126,11 @@ struct config_value {
     COMMAND(BACKUP, "backup", "FILE", "have the running server write a copy of its database")      \
     COMMAND(ROUTES, "routes", "", "list the HTTP routes")                                          \
     COMMAND(ERRORS, "errors", "", "list the error codes with their status")                        \
+    COMMAND(DOCS_MAN, "docs man", "", "print the manual page (mdoc)")                              \
+    COMMAND(DOCS_CONF, "docs conf", "", "print a file of every option, those set switched on")     \
+    COMMAND(DOCS_BASH, "docs bash", "", "print what completes commands and options in bash")       \
+    COMMAND(DOCS_ZSH, "docs zsh", "", "the same for zsh")                                          \
+    COMMAND(DOCS_FISH, "docs fish", "", "the same for fish")                                       \
     COMMAND(HELP, "help", "", "print this; so does --help")                                        \
     COMMAND(VERSION, "version", "",                                                                \
             "print the versions of this and its libraries; so does --version")
@@ -176,5 +183,14 @@ size_t config_origins(const struct config *config, struct str out[CONFIG_ORIGINS
 void config_write_help(struct buf *out);
 /* A line per option that the file format takes: `MIGCHAT_PORT=3000  # default`. */
 void config_write_dump(const struct config *config, struct buf *out);
+/* The manual page, in mdoc. */
+void config_write_man(struct buf *out);
+/* A file of every option with its help and default, commented out; only those that `config` sets
+ * count. */
+void config_write_conf(const struct config *config, struct buf *out);
+/* What completes commands and options in a shell. */
+void config_write_bash(struct buf *out);
+void config_write_zsh(struct buf *out);
+void config_write_fish(struct buf *out);
 
 #endif

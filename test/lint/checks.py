@@ -280,6 +280,6 @@ def package_rows(path, text):
         if line.startswith("#"):
             continue
         columns = line.split("\t")
-        if (len(columns) != 4 or columns[1] not in ("build", "test", "lint", "bench", "node", "unpack")
+        if (len(columns) != 4 or columns[1] not in ("build", "test", "lint", "deb", "test-deb", "bench", "node", "unpack")
                 or columns[2] not in ("any", "bookworm", "trixie") or not all(columns)):
-            yield number, "not: package, build|test|lint|bench|node|unpack, any|bookworm|trixie, why"
+            yield number, "not: package, build|test|lint|deb|test-deb|bench|node|unpack, any|bookworm|trixie, why"

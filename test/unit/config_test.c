@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -247,6 +248,39 @@ static void the_file_takes_comments_quotes_and_both_kinds_of_keys(void **state)
     assert_string_equal(config_text(&reading.config, OPTION_DB).ptr, "/a folder/b#c.db");
     assert_string_equal(config_text(&reading.config, OPTION_LISTEN).ptr, "::1");
     reading_end(&reading);
+    close(file.descriptor);
+}
+
+static void a_credential_wins_over_the_file_and_may_be_missing(void **state)
+{
+    char folder[] = "/tmp/migchat-credentials-XXXXXX";
+    char variable[96], path[96];
+    struct reading reading;
+    struct file file;
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(variable, sizeof variable, "CREDENTIALS_DIRECTORY=%s", folder);
+    snprintf(path, sizeof path, "%s/migchat.conf", folder);
+    file_write(&file, "port=1\nread-threads=5\n");
+    read_with(&reading, NULL, WORDS(file.variable, variable));
+    assert_int_equal(reading.outcome, CONFIG_READY);
+    assert_int_equal(config_number(&reading.config, OPTION_PORT), 1);
+    reading_end(&reading);
+
+    FILE *credential = fopen(path, "w");
+    assert_non_null(credential);
+    assert_true(fputs("port=2\nhash-threads=3\n", credential) >= 0);
+    assert_int_equal(fclose(credential), 0);
+    read_with(&reading, NULL, WORDS(file.variable, variable, "MIGCHAT_HASH_THREADS=4"));
+    assert_int_equal(reading.outcome, CONFIG_READY);
+    assert_int_equal(config_number(&reading.config, OPTION_PORT), 2);
+    assert_int_equal(config_number(&reading.config, OPTION_READ_THREADS), 5);
+    assert_int_equal(config_number(&reading.config, OPTION_HASH_THREADS), 4);
+    assert_non_null(strstr(reading.config.values[OPTION_PORT].origin.ptr, "migchat.conf line 1"));
+    reading_end(&reading);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
     close(file.descriptor);
 }
 
@@ -563,6 +597,7 @@ int main(void)
         cmocka_unit_test(an_empty_variable_counts_as_none),
         cmocka_unit_test(rust_log_gives_our_directive_or_a_bare_level),
         cmocka_unit_test(the_file_takes_comments_quotes_and_both_kinds_of_keys),
+        cmocka_unit_test(a_credential_wins_over_the_file_and_may_be_missing),
         cmocka_unit_test(mistakes_in_the_file_are_told_with_their_lines),
         cmocka_unit_test(a_file_that_cannot_be_read_is_refused),
         cmocka_unit_test(wrong_usage_is_refused_with_the_nearest_match),

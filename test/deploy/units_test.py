@@ -1,0 +1,79 @@
+"""The systemd units: what they may do, by systemd's own count, and that systemd understands them.
+
+systemd-analyze reads files; no systemd has to run.
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
+# Whole exposure as `systemd-analyze security` counts it: 10 is everything.
+EXPOSURE_MAX = {"migchat.service": 1.2, "migchat-activated.service": 0.3}
+
+
+def analyze(*arguments):
+    return subprocess.run(["systemd-analyze", *map(str, arguments)], capture_output=True, text=True,
+                          check=False, env={"LC_ALL": "C", "PATH": "/usr/bin:/bin", "SYSTEMD_COLORS": "0"})
+
+
+@pytest.fixture(scope="module", name="units")
+def fixture_units(tmp_path_factory):
+    """The units as they are packaged: the activated one is the other and what it has more."""
+    folder = tmp_path_factory.mktemp("units")
+    service = (DEPLOY / "migchat.service").read_text()
+    (folder / "migchat.service").write_text(service)
+    (folder / "migchat-activated.service").write_text(service + (DEPLOY / "migchat-activated.conf").read_text())
+    (folder / "migchat.socket").write_text((DEPLOY / "migchat.socket").read_text())
+    return folder
+
+
+@pytest.mark.parametrize("unit", EXPOSURE_MAX)
+def test_a_unit_may_do_little(units, unit):
+    done = analyze("security", "--offline=true", "--no-pager", units / unit)
+    assert done.returncode == 0, done.stderr
+    found = re.search(rf"Overall exposure level for {re.escape(unit)}: ([\d.]+) ", done.stdout)
+    assert found, done.stdout
+    exposed = "\n".join(line for line in done.stdout.splitlines() if not line.startswith("\N{CHECK MARK}"))
+    assert float(found[1]) <= EXPOSURE_MAX[unit], exposed
+
+
+def test_systemd_understands_the_units(units, tmp_path):
+    """Each option is known and each value good; the commands are others, as ours is not installed here."""
+    for path in units.iterdir():
+        text = re.sub(r"/usr/bin/migchat-server", "/bin/true", path.read_text())
+        (tmp_path / path.name).write_text(text)
+    for name in (*EXPOSURE_MAX, "migchat.socket"):
+        done = analyze("verify", "--man=no", "--recursive-errors=no", tmp_path / name)
+        assert done.returncode == 0 and name not in done.stderr, done.stderr
+
+
+def test_the_activated_unit_differs_where_it_says(units):
+    """Conflicts go both ways, and the socket starts this one."""
+    text = (units / "migchat-activated.service").read_text()
+    for line in ("Conflicts=migchat.service", "Requires=migchat.socket", "PrivateNetwork=yes"):
+        assert f"\n{line}\n" in text
+    assert "\nConflicts=migchat-activated.service\n" in (units / "migchat.service").read_text()
+    assert "\nService=migchat-activated.service\n" in (units / "migchat.socket").read_text()
+
+
+def test_the_user_file_is_understood(tmp_path):
+    (tmp_path / "etc").mkdir()
+    done = subprocess.run(["systemd-sysusers", f"--root={tmp_path}", DEPLOY / "sysusers.conf"],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^migchat:x:\d+:\d+:MigChat server:/var/lib/migchat:/usr/sbin/nologin$",
+                     (tmp_path / "etc/passwd").read_text(), re.MULTILINE)
+
+
+def test_the_sbom_knows_every_library():
+    """Whoever adds a library to deps/packages.tsv tells deploy/sbom.py its licence."""
+    sys.path.insert(0, str(DEPLOY))
+    import sbom  # pylint: disable=import-outside-toplevel
+    libraries = {name for name in sbom.build_packages("bookworm") + sbom.build_packages("trixie")
+                 if name.startswith("lib")}
+    assert libraries == set(sbom.LICENCES)
