@@ -32,8 +32,8 @@ TEST = ROOT / "test"
 C_TEST_DEADLINE_S = 240
 PYTEST_DEADLINE_S = 900
 PYTEST_HANG_S = 240  # one test this long shows every thread's stack
-NOT_PYTEST = {"lint", "support", "unit", "contract"}  # folders of test/ without a binary under test
-RELEASE_ONLY = {"readme"}  # what a reader does is done with the release build
+NOT_PYTEST = {"lint", "support", "unit", "contract", "image"}  # folders of test/ without a binary under test
+RELEASE_ONLY = {"readme", "deploy"}  # what a reader does is done with the release build
 
 SANITIZER_OPTIONS = {
     "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1",
