@@ -159,7 +159,7 @@ def test_nothing_but_the_volume_can_be_written_to(engine, service, volume):
     for path in ("/written", "/usr/bin/written", "/etc/written"):
         done = container.execute("/bin/touch", path)
         assert done.returncode != 0 and "Read-only" in done.stderr, done
-    assert container.execute("/bin/touch", "/tmp/written").returncode == 0
+    assert container.execute("/bin/touch", f"{service['tmpfs'][0]}/written").returncode == 0
     check_stop(container)
 
 

@@ -274,7 +274,7 @@ def portable_sql(path, text):
 
 # --- the rest of the tree -------------------------------------------------------------------------
 
-PURPOSES = ("build", "runtime", "test", "lint", "bench", "node", "unpack", "image")
+PURPOSES = ("build", "runtime", "test", "lint", "bench", "node", "unpack", "image", "proxy")
 
 
 @check(r"^deps/packages\.tsv$")
