@@ -48,6 +48,8 @@ enum config_sync { SYNC_NORMAL, SYNC_FULL };
            "Unix socket for the admin commands, or none; FILE.sock of the database by default")    \
     OPTION(CONFIG, "config", "MIGCHAT_CONFIG", TEXT, 0, 4096, "", "", "FILE",                      \
            "file of KEY=VALUE lines; " CONFIG_FILE_DEFAULT " where it exists")                     \
+    OPTION(USER, "user", "MIGCHAT_USER", TEXT, 1, 256, "", "migchat", "NAME",                      \
+           "whom a start as root becomes, having taken over the database's folder; or root")       \
     GROUP("Limits of requests")                                                                    \
     OPTION(HEAD_TIMEOUT_MS, "head-timeout-ms", "MIGCHAT_HEAD_TIMEOUT_MS", NUMBER, 1, 3600000, "",  \
            "10000", "MS", "time for a request's head to arrive")                                   \

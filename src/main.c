@@ -1,10 +1,10 @@
 /* main.c - builds everything in order, runs the loop, tears down in reverse.
  *
- * config → log → descriptors → signals → server (the listener) → uv_run, in which the database and
- * what the lanes' threads own is opened on a thread (opening.c, startup.c), then the server gets
- * its lanes and is ready, until a signal drains it or a lane reports that its store cannot be
- * trusted any more → the same backwards, ending in a loop without handles. Signals come before the
- * server: from the moment it listens it can be told to stop.
+ * config → log → descriptors → privileges (root's are given up) → signals → server (the listener) →
+ * uv_run, in which the database and what the lanes' threads own is opened on a thread (opening.c,
+ * startup.c), then the server gets its lanes and is ready, until a signal drains it or a lane
+ * reports that its store cannot be trusted any more → the same backwards, ending in a loop without
+ * handles. Signals come before the server: from the moment it listens it can be told to stop.
  */
 #include <signal.h>
 #include <unistd.h>
@@ -22,6 +22,7 @@
 #include "config.h"
 #include "net/server.h"
 #include "opening.h"
+#include "privileges.h"
 #include "startup.h"
 
 #define MESSAGE_MAX_BYTES ((size_t)64 * 1024)
@@ -105,6 +106,9 @@ static int serve(const struct config *config, struct buf *warnings)
               LOG_STR("database", config_text(config, OPTION_DB)),
               LOG_INT("connections_max", connections_max), LOG_END);
 
+    if (privileges_settle(config) != OK) {
+        return EXIT_FAILED;
+    }
     crew_prepare(config, &readiness, &crew);
     int failure = uv_loop_init(&loop);
     if (failure == 0) {

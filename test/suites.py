@@ -32,7 +32,7 @@ TEST = ROOT / "test"
 C_TEST_DEADLINE_S = 240
 PYTEST_DEADLINE_S = 900
 PYTEST_HANG_S = 240  # one test this long shows every thread's stack
-NOT_PYTEST = {"lint", "support", "unit", "contract", "deb"}  # folders of test/ without a binary under test
+NOT_PYTEST = {"lint", "support", "unit", "contract", "deb", "image"}  # folders of test/ without a binary under test
 RELEASE_ONLY = {"readme", "deploy"}  # what a reader does and what is packaged is done with the release build
 
 SANITIZER_OPTIONS = {

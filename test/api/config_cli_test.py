@@ -11,12 +11,12 @@ from support.server import Server, environment, run
 
 CONTRACT_OPTIONS = ("--head-timeout-ms", "--body-timeout-ms", "--idle-timeout-ms",
                     "--max-body-bytes", "--max-message-bytes", "--password-cost",
-                    "--cors-origins", "--rate-limits", "--listen", "--port", "--db")
+                    "--cors-origins", "--rate-limits", "--listen", "--port", "--db", "--user")
 DEFAULTS = {"MIGCHAT_HEAD_TIMEOUT_MS": "10000", "MIGCHAT_BODY_TIMEOUT_MS": "15000",
             "MIGCHAT_IDLE_TIMEOUT_MS": "75000", "MIGCHAT_MAX_BODY_BYTES": "262144",
             "MIGCHAT_MAX_MESSAGE_BYTES": "65536", "MIGCHAT_PASSWORD_COST": "12",
             "MIGCHAT_CORS_ORIGINS": "*", "MIGCHAT_RATE_LIMITS": "on",
-            "MIGCHAT_LISTEN": "0.0.0.0", "MIGCHAT_PORT": "3000", "MIGCHAT_LOG": "info"}
+            "MIGCHAT_USER": "migchat", "MIGCHAT_LISTEN": "0.0.0.0", "MIGCHAT_PORT": "3000", "MIGCHAT_LOG": "info"}
 
 
 def dumped(*flags, env=None, cwd=None):

@@ -73,7 +73,8 @@ LAYERS = {
     "store/sqlite": ["base", "store/store.h", "store/copies.h", "store/sqlite"],
     "domain": ["base", "domain", "store/store.h"],
     "api": ["base", "http", "domain", "api", "store/store.h"],
-    "": ["base", "config.h", "config_"],  # src/config*; main.c, command, admin_client, startup and opening may include all
+    # src/config*, privileges, takeover; main.c, command, admin_client, startup and opening may include all
+    "": ["base", "config.h", "config_", "privileges.h", "takeover.h"],
 }
 
 # Who may include a library's header, as the beginning of a path below src. Each library has one
@@ -136,7 +137,7 @@ def banned_functions(path, text):
 REFUSED = ("ctx", "context", "manager", "data", "info", "util", "utils", "helper", "helpers",
            "common", "misc", "process", "do")
 # Names that are not ours.
-FOREIGN = re.compile(r"^(uv|llhttp|sqlite3|crypt|cJSON|pthread|UV|SQLITE|CRYPT)_|^SHA2_CTX$|^do$|"
+FOREIGN = re.compile(r"^__user_cap_|^(uv|llhttp|sqlite3|crypt|cJSON|pthread|UV|SQLITE|CRYPT)_|^SHA2_CTX$|^do$|"
                      r"^LOG_INFO$|^PRIO_PROCESS$")
 
 
@@ -273,6 +274,9 @@ def portable_sql(path, text):
 
 # --- the rest of the tree -------------------------------------------------------------------------
 
+PURPOSES = ("build", "runtime", "test", "lint", "deb", "test-deb", "bench", "node", "unpack", "image", "proxy")
+
+
 @check(r"^deps/packages\.tsv$")
 def package_rows(path, text):
     del path
@@ -280,6 +284,6 @@ def package_rows(path, text):
         if line.startswith("#"):
             continue
         columns = line.split("\t")
-        if (len(columns) != 4 or columns[1] not in ("build", "test", "lint", "deb", "test-deb", "bench", "node", "unpack")
+        if (len(columns) != 4 or columns[1] not in PURPOSES
                 or columns[2] not in ("any", "bookworm", "trixie") or not all(columns)):
-            yield number, "not: package, build|test|lint|deb|test-deb|bench|node|unpack, any|bookworm|trixie, why"
+            yield number, f"not: package, {'|'.join(PURPOSES)}, any|bookworm|trixie, why"

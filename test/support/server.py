@@ -23,6 +23,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 START_DEADLINE_S = 20 * SLOWNESS
 STOP_DEADLINE_S = 4 * SLOWNESS
 COMMAND_DEADLINE_S = 20 * SLOWNESS
+# Where a user migchat exists, tests run as root would become it, and their folders are root's.
+STAYS_ROOT = {"MIGCHAT_USER": "root"} if os.geteuid() == 0 else {}
 SANITIZER_REPORT = re.compile(
     r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|SUMMARY: \w+Sanitizer")
 
@@ -66,7 +68,8 @@ class Server:
         self.arguments = [binary(), "--listen", listen, "--db", self.database]
         self.arguments += ["--port", port] if port is not None else []
         self.arguments += [str(flag) for flag in flags]
-        self.env = environment(**{"MIGCHAT_PASSWORD_COST": 4, "MIGCHAT_RATE_LIMITS": "off", **env})
+        self.env = environment(**{"MIGCHAT_PASSWORD_COST": 4, "MIGCHAT_RATE_LIMITS": "off",
+                                  **STAYS_ROOT, **env})
         self.preexec = preexec
         self.process = None
         self.port = None
