@@ -78,16 +78,14 @@ int command_backup(const struct config *config, struct str file, struct buf *out
 static bool path_absolute(struct str file, char out_path[PATH_MAX])
 {
     char folder[PATH_MAX] = "";
+    bool is_relative = file.len > 0 && file.ptr[0] != '/';
     int len;
 
-    if (file.len > 0 && file.ptr[0] != '/') {
-        if (getcwd(folder, sizeof folder) == NULL) {
-            fprintf(stderr, "migchat-server: this folder: %s\n", strerror(errno));
-            return false;
-        }
-        strncat(folder, "/", sizeof folder - strlen(folder) - 1);
+    if (is_relative && getcwd(folder, sizeof folder) == NULL) {
+        fprintf(stderr, "migchat-server: this folder: %s\n", strerror(errno));
+        return false;
     }
-    len = snprintf(out_path, PATH_MAX, "%s%.*s", folder, STR_ARGS(file));
+    len = snprintf(out_path, PATH_MAX, "%s%s%.*s", folder, is_relative ? "/" : "", STR_ARGS(file));
     if (len <= 0 || len >= PATH_MAX) {
         fprintf(stderr, "migchat-server: the file's name is empty or too long\n");
         return false;

@@ -72,7 +72,7 @@ LAYERS = {
     "store": ["base", "store/store.h"],
     "store/sqlite": ["base", "store/store.h", "store/copies.h", "store/sqlite"],
     "domain": ["base", "domain", "store/store.h"],
-    "api": ["base", "http", "domain", "api", "store/store.h"],
+    "api": ["base", "http", "domain", "api", "store/store.h", "store/copies.h"],
     # src/config*, privileges, takeover; main.c, command, admin_client, startup and opening may include all
     "": ["base", "config.h", "config_", "privileges.h", "takeover.h"],
 }

@@ -138,7 +138,8 @@ static enum error target_check(const char *path, char out_partial[PATH_MAX], cha
     int len = snprintf(out_partial, PATH_MAX, "%s" PARTIAL_SUFFIX, path);
 
     if (path[0] != '/' || len < 0 || len >= PATH_MAX) {
-        (void)snprintf(reason, REASON_MAX_BYTES, "the file needs an absolute path that is not long");
+        (void)snprintf(reason, REASON_MAX_BYTES,
+                       "the file needs an absolute path that is not long");
         return ERROR_INTERNAL;
     }
     if (lstat(path, &found) == 0) {

@@ -1,5 +1,5 @@
-/* files.c - each opens by path, does one thing and closes: never the file of an open database, since
- * closing any descriptor of it would drop the locks SQLite has there. */
+/* files.c - each opens by path, does one thing and closes: never the file of an open database,
+ * since closing any descriptor of it would drop the locks SQLite has there. */
 #include "store/sqlite/files.h"
 
 #include <errno.h>

@@ -11,7 +11,8 @@
 MUST_CHECK enum error file_make(const char *path);
 /* Syncs a file that no connection of this process has open. `flags` as for open. */
 MUST_CHECK enum error file_sync(const char *path, int flags);
-/* Syncs the folder that `path` (with at least one slash) lies in: its names are on the disk then. */
+/* Syncs the folder that `path` (with at least one slash) lies in: its names are on the disk then.
+ */
 MUST_CHECK enum error folder_sync(const char *path);
 /* Logs errno and translates it. */
 MUST_CHECK enum error file_failed(const char *doing, const char *path);

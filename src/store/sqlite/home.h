@@ -23,9 +23,9 @@ struct store_home {
     bool is_in_memory;
     int lock_fd; /* holds the flock on FILE.lock; -1 in memory */
 
-    struct gate gate;      /* around the writer's connection */
-    struct store *writer;  /* behind the gate; NULL while there is none */
-    struct backup *backup; /* behind the gate; NULL while there is none */
+    struct gate gate;         /* around the writer's connection */
+    struct store *writer;     /* behind the gate; NULL while there is none */
+    struct backup *backup;    /* behind the gate; NULL while there is none */
     atomic_bool is_backed_up; /* now */
 };
 

@@ -73,9 +73,9 @@ static enum error row_write(sqlite3 *database, const char *sql, struct str text,
     int code = sqlite3_prepare_v2(database, sql, -1, &statement, NULL);
 
     if (code == SQLITE_OK) {
-        code = text.ptr != NULL ? sqlite3_bind_text(statement, 1, text.ptr, (int)text.len,
-                                                    SQLITE_STATIC)
-                                : sqlite3_bind_int64(statement, 1, number);
+        code = text.ptr != NULL
+                   ? sqlite3_bind_text(statement, 1, text.ptr, (int)text.len, SQLITE_STATIC)
+                   : sqlite3_bind_int64(statement, 1, number);
     }
     if (code == SQLITE_OK) {
         code = sqlite3_step(statement);

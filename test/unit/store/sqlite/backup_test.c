@@ -1,4 +1,5 @@
-/* backup_test.c - backups of a database that is written meanwhile: each is one moment of it, whole. */
+/* backup_test.c - backups of a database that is written meanwhile: each is one moment of it, whole.
+ */
 #include "scratch.h"
 
 #include <pthread.h>
@@ -58,8 +59,8 @@ static void message_add(struct store *store, size_t len)
         bool is_sender = account_id == 1;
         bool found = false;
 
-        assert_ok(store_conversation_find(store, account_id, 3 - account_id, &found,
-                                          &conversation));
+        assert_ok(
+            store_conversation_find(store, account_id, 3 - account_id, &found, &conversation));
         conversation.received += is_sender ? 0 : 1;
         struct entry entry = {.kind = is_sender ? ENTRY_MESSAGE_SENT : ENTRY_MESSAGE_RECEIVED,
                               .other_id = 3 - account_id,
@@ -170,8 +171,8 @@ static void backups_under_load(struct scratch *s, bool rolls_back)
         assert_true(head >= before);
         assert_true(head <= after + 2);
         assert_int_equal(head % 2, 0);
-        assert_int_equal(
-            number_in(backing.path, "SELECT count(*) FROM log WHERE account_id = 2"), head);
+        assert_int_equal(number_in(backing.path, "SELECT count(*) FROM log WHERE account_id = 2"),
+                         head);
         assert_int_equal(atomic_load(&backing.progress.pages_done),
                          atomic_load(&backing.progress.pages_total));
     }
