@@ -31,7 +31,8 @@ def test_a_start_prints_at_most_six_lines(tmp_path):
     try:
         text = read_until(terminal, r"/api/account/create\r\n")
         lines = text.split("\r\n")[:-1]
-        assert len(lines) <= LINES_MAX, text
+        # Who starts it as root is told so, in a line more.
+        assert len(lines) <= LINES_MAX + (os.geteuid() == 0), text
         port = re.search(r"serves http://127\.0\.0\.1:(\d+) ", text)
         assert port and f"port={port.group(1)}" in text, text
         assert str(tmp_path / "migchat.db") in text and "curl " in text, text

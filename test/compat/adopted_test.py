@@ -105,7 +105,7 @@ class Adopted:
 def copy_beside(server):
     """The copy adoption made: the one file beside the database that is no sidecar of it."""
     database = pathlib.Path(server.database)
-    own = {database.name + suffix for suffix in ("", "-wal", "-shm", "-journal", ".lock")}
+    own = {database.name + suffix for suffix in ("", "-wal", "-shm", "-journal", ".lock", ".sock")}
     others = [path for path in database.parent.iterdir()
               if path.name not in own | {"server.log"}]
     for path in others:

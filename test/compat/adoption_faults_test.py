@@ -47,7 +47,7 @@ def check_adopted(server, count=MESSAGES):
 
 def note_copies(directory):
     for path in pathlib.Path(directory).iterdir():
-        if not path.name.endswith((".db", "-wal", "-shm", ".lock", ".log")):
+        if not path.name.endswith((".db", "-wal", "-shm", ".lock", ".sock", ".log")):
             seen.note_adopted_copy(path)
 
 
@@ -97,7 +97,8 @@ def test_a_hot_journal_is_rolled_back(start, own, tmp_path):
     server = start()
     check_adopted(server)
     (copy,) = [path for path in own.iterdir() if path.name not in
-               ("migchat.db", "migchat.db-wal", "migchat.db-shm", "migchat.db.lock", "server.log")]
+               ("migchat.db", "migchat.db-wal", "migchat.db-shm", "migchat.db.lock", "migchat.db.sock",
+                "server.log")]
     assert dump(copy) == before
 
 
@@ -380,7 +381,7 @@ def test_too_little_disk_is_refused_first(tmp_path):
         server.wait_exit(None, START_DEADLINE_S)
         assert (point / "migchat.db").read_bytes() == before
         left = {path.name for path in point.iterdir()}
-        assert left <= {"migchat.db", "migchat.db.lock", "server.log"}, left
+        assert left <= {"migchat.db", "migchat.db.lock", "migchat.db.sock", "server.log"}, left
         shutil.copyfile(point / "server.log", tmp_path / "server.log")
         seen.note_directory(tmp_path)
     finally:
