@@ -9,6 +9,7 @@
 #include "base/require.h"
 #include "command_backup.h"
 #include "domain/password.h"
+#include "healthcheck.h"
 #include "http/parser.h"
 #include "store/store.h"
 
@@ -33,6 +34,9 @@ int command_run(const struct config *config)
         break;
     case COMMAND_BACKUP:
         exit_code = command_backup(config, config->operands[0], &text);
+        break;
+    case COMMAND_HEALTHCHECK:
+        exit_code = healthcheck_run(config, &text);
         break;
     case COMMAND_ROUTES:
         routes_write(&text);

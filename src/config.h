@@ -126,6 +126,7 @@ struct config_value {
     COMMAND(CHECK, "config check", "", "say whether the configuration is good")                    \
     COMMAND(DUMP, "config dump", "", "show every value and where it is from")                      \
     COMMAND(BACKUP, "backup", "FILE", "have the running server write a copy of its database")      \
+    COMMAND(HEALTHCHECK, "healthcheck", "", "ask the server that runs here whether it is ready")   \
     COMMAND(ROUTES, "routes", "", "list the HTTP routes")                                          \
     COMMAND(ERRORS, "errors", "", "list the error codes with their status")                        \
     COMMAND(DOCS_MAN, "docs man", "", "print the manual page (mdoc)")                              \

@@ -74,7 +74,7 @@ LAYERS = {
     "domain": ["base", "domain", "store/store.h"],
     "api": ["base", "http", "domain", "api", "store/store.h", "store/copies.h"],
     # src/config*, privileges, takeover; main.c, command, admin_client, startup and opening may include all
-    "": ["base", "config.h", "config_", "privileges.h", "takeover.h"],
+    "": ["base", "config.h", "config_", "privileges.h", "takeover.h", "healthcheck.h"],
 }
 
 # Who may include a library's header, as the beginning of a path below src. Each library has one
