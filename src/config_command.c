@@ -8,11 +8,7 @@
 
 #include "config_option.h"
 
-static const struct command_row {
-    const char *words;
-    const char *operands;
-    const char *help;
-} command_rows[COMMAND_COUNT] = {
+const struct command_row command_rows[COMMAND_COUNT] = {
 #define COMMAND_ROW(name, words, operands, help) {words, operands, help},
     COMMAND_MAP(COMMAND_ROW)
 #undef COMMAND_ROW

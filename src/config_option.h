@@ -1,4 +1,4 @@
-/* config_option.h - the rows of CONFIG_MAP as data: finding one, checking a value.
+/* config_option.h - the rows of CONFIG_MAP and COMMAND_MAP as data: finding one, checking a value.
  *
  * Uses:    base, config.h.
  * Used by: config*.c only.
@@ -49,6 +49,14 @@ void message_quote(struct buf *message, struct str text);
 
 /* Ends a line about something unknown: the nearest thing known, or where all of them are. */
 void message_nearest(struct buf *message, const char *before, const char *nearest);
+
+struct command_row {
+    const char *words;    /* by blanks */
+    const char *operands; /* by blanks, "" where it takes none */
+    const char *help;
+};
+
+extern const struct command_row command_rows[COMMAND_COUNT];
 
 #define COMMAND_WORDS_MAX (4u + COMMAND_OPERANDS_MAX)
 /* The `count` words of a command line (at least one, each with a NUL behind it) as a command and
