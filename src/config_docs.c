@@ -52,16 +52,16 @@ void config_write_man(struct buf *out)
                             ".It Fl \\-help , Fl h\n"
                             "Print commands and options.\n"
                             ".It Fl \\-version\n"
-                            "Print the versions of the program and its libraries.\n"
-                            ".El\n"));
-#define MAN_GROUP(title) buf_append_str(out, STR(".Ss " title "\n.Bl -tag -width Ds\n"));
+                            "Print the versions of the program and its libraries.\n"));
+    /* Each group ends the list before it. */
+#define MAN_GROUP(title) buf_append_str(out, STR(".El\n.Ss " title "\n.Bl -tag -width Ds\n"));
 #define MAN_OPTION(name, flag, variable, kind, least, most, choices, initial, word, help)          \
     man_append_option(out, OPTION_##name);
-    /* A group ends where the next begins, so each option ends the list and begins it anew. */
     CONFIG_MAP(MAN_OPTION, MAN_GROUP)
 #undef MAN_OPTION
 #undef MAN_GROUP
-    buf_append_str(out, STR(".Sh ENVIRONMENT\n"
+    buf_append_str(out, STR(".El\n"
+                            ".Sh ENVIRONMENT\n"
                             "An empty variable counts as none.\n"
                             ".Bl -tag -width Ds\n"));
     for (size_t i = 0; i < OPTION_COUNT; i++) {
@@ -159,15 +159,8 @@ static void man_append_command(struct buf *out, const char *words, const char *o
 
 static void man_append_option(struct buf *out, enum option option)
 {
-    static const struct str list_end = {".El\n", 4};
     const struct option_row *row = &option_rows[option];
-    struct str written = buf_str(out);
 
-    /* The list of this group goes on. */
-    if (written.len >= list_end.len &&
-        memcmp(written.ptr + written.len - list_end.len, list_end.ptr, list_end.len) == 0) {
-        buf_truncate(out, written.len - list_end.len);
-    }
     buf_append_str(out, STR(".It Fl \\-"));
     man_append_word(out, row->flag);
     buf_append_str(out, STR(" Ar "));
@@ -180,7 +173,6 @@ static void man_append_option(struct buf *out, enum option option)
         man_append_word(out, row->initial);
         buf_append_str(out, STR(" .\n"));
     }
-    buf_append_str(out, list_end);
 }
 
 static void man_append_variable(struct buf *out, enum option option)
