@@ -338,7 +338,7 @@ static void unfit_values_warn(const struct config *config, struct buf *message)
     }
     char socket[CONFIG_SOCKET_MAX_BYTES];
     if (!config_admin_socket(config, socket) && config_text(config, OPTION_ADMIN_SOCKET).len == 0 &&
-        !str_equal(config_text(config, OPTION_DB), STR(":memory:"))) {
+        !config_is_in_memory(config)) {
         buf_append_str(message,
                        STR("the database's path is too long for an admin socket beside it: "
                            "name one with admin-socket\n"));
@@ -363,13 +363,18 @@ struct str config_text(const struct config *config, enum option option)
     return config->values[option].text;
 }
 
+bool config_is_in_memory(const struct config *config)
+{
+    return str_equal(config_text(config, OPTION_DB), STR(":memory:"));
+}
+
 bool config_admin_socket(const struct config *config, char out[CONFIG_SOCKET_MAX_BYTES])
 {
     struct str given = config_text(config, OPTION_ADMIN_SOCKET);
     struct str database = config_text(config, OPTION_DB);
     int len;
 
-    if (str_equal(given, STR("none")) || (given.len == 0 && str_equal(database, STR(":memory:")))) {
+    if (str_equal(given, STR("none")) || (given.len == 0 && config_is_in_memory(config))) {
         return false;
     }
     if (given.len > 0) {

@@ -173,6 +173,8 @@ void config_release(struct config *config);
 uint64_t config_number(const struct config *config, enum option option);
 /* Ends in NUL. */
 struct str config_text(const struct config *config, enum option option);
+/* Whether the database is ":memory:", no file. */
+bool config_is_in_memory(const struct config *config);
 /* Where the admin commands reach the server, into `out`, which ends in NUL then: false when there
  * is none. */
 #define CONFIG_SOCKET_MAX_BYTES 108u

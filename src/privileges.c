@@ -73,7 +73,7 @@ enum error privileges_settle(const struct config *config)
     }
     const struct takeover takeover = {
         .database = database, .from = 0, .uid = user.uid, .gid = user.gid};
-    bool is_in_memory = strcmp(database, ":memory:") == 0;
+    bool is_in_memory = config_is_in_memory(config);
     if ((!is_in_memory && (error = takeover_run(&takeover)) != OK) || (error = drop(&user)) != OK ||
         (!is_in_memory && (error = folder_check(database, user.name)) != OK)) {
         return error;
@@ -185,10 +185,8 @@ static enum error prove_dropped(const struct user *user)
 /* Told here with advice, since the store only sees that it is closed. */
 static enum error folder_check(const char *database, const char *user)
 {
-    const char *slash = strrchr(database, '/');
-    char *folder = slash == NULL       ? strdup(".")
-                   : slash == database ? strdup("/")
-                                       : strndup(database, (size_t)(slash - database));
+    struct str name = path_folder(str_from(database));
+    char *folder = strndup(name.ptr, name.len);
     enum error error = OK;
 
     REQUIRE(folder != NULL);

@@ -108,13 +108,10 @@ enum error crew_open(const struct config *config, atomic_bool *stops, struct cre
 /* The database's own folder, not those above it: a mistyped path should not make a tree. */
 static enum error folder_make(struct str database_path)
 {
-    const char *slash = memrchr(database_path.ptr, '/', database_path.len);
+    struct str name = path_folder(database_path);
+    char *path = strndup(name.ptr, name.len);
     struct stat folder;
 
-    if (slash == NULL || slash == database_path.ptr || str_equal(database_path, STR(":memory:"))) {
-        return OK;
-    }
-    char *path = strndup(database_path.ptr, (size_t)(slash - database_path.ptr));
     REQUIRE(path != NULL);
     /* Asked first: on a read-only file system mkdir fails also where the folder exists. */
     bool exists = stat(path, &folder) == 0;

@@ -64,11 +64,7 @@ enum error takeover_run(const struct takeover *takeover)
     const char *slash = strrchr(takeover->database, '/');
     struct folder folder = {
         .takeover = takeover,
-        .path = slash == NULL
-                    ? STR(".")
-                    : (struct str){takeover->database, slash == takeover->database
-                                                           ? 1
-                                                           : (size_t)(slash - takeover->database)},
+        .path = path_folder(str_from(takeover->database)),
         .name = slash == NULL ? takeover->database : slash + 1,
         .fd = -1,
     };

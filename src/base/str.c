@@ -81,6 +81,16 @@ bool str_to_uint(struct str s, uint64_t max, uint64_t *out_value)
     return true;
 }
 
+struct str path_folder(struct str path)
+{
+    const char *slash = path.len > 0 ? memrchr(path.ptr, '/', path.len) : NULL;
+
+    if (slash == NULL) {
+        return STR(".");
+    }
+    return slash == path.ptr ? STR("/") : (struct str){path.ptr, (size_t)(slash - path.ptr)};
+}
+
 char ascii_lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;

@@ -31,6 +31,9 @@ struct str str_cut(struct str *rest, char separator);
 /* A whole decimal number of ASCII digits, 1 to 19 of them, no sign; false when it is not one or
  * exceeds `max`. *out_value is written only on success. */
 bool str_to_uint(struct str s, uint64_t max, uint64_t *out_value);
+/* The folder that `path` names a file in: what stands before the last slash; "/" for what lies
+ * there, "." where there is no slash. */
+struct str path_folder(struct str path);
 /* `c` in lower case when it is an ASCII letter. */
 char ascii_lower(char c);
 /* For str_equal_ascii_case only. */

@@ -101,6 +101,26 @@ static void what_is_no_number_leaves_the_result_alone(void **state)
     assert_int_equal(value, 77);
 }
 
+static void a_folder_is_what_stands_before_the_last_slash(void **state)
+{
+    static const char *const cases[][2] = {
+        {"a.db", "."},
+        {":memory:", "."},
+        {"", "."},
+        {"/a.db", "/"},
+        {"/", "/"},
+        {"/data/a.db", "/data"},
+        {"./data/a.db", "./data"},
+        {"data/", "data"},
+        {"a//b", "a/"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_true(str_equal(path_folder(str_from(cases[i][0])), str_from(cases[i][1])));
+    }
+}
+
 static void lower_case_maps_ascii_letters_only(void **state)
 {
     (void)state;
@@ -121,6 +141,7 @@ int main(void)
         cmocka_unit_test(a_separator_at_the_end_leaves_an_empty_rest),
         cmocka_unit_test(numbers_are_digits_within_the_maximum),
         cmocka_unit_test(what_is_no_number_leaves_the_result_alone),
+        cmocka_unit_test(a_folder_is_what_stands_before_the_last_slash),
         cmocka_unit_test(lower_case_maps_ascii_letters_only),
     };
 
