@@ -6,12 +6,12 @@
 #include "opening.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "base/list.h"
 #include "base/log.h"
 #include "base/require.h"
+#include "base/signals.h"
 
 /* As the lanes' threads: they run the same code, and take over this stack. */
 #define OPENING_STACK_BYTES (1024u * 1024u)
@@ -25,7 +25,6 @@ void opening_start(struct opening *opening, uv_loop_t *loop, const struct config
 {
     const uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE,
                                          .stack_size = OPENING_STACK_BYTES};
-    sigset_t all;
     sigset_t before;
 
     opening->config = config;
@@ -35,11 +34,9 @@ void opening_start(struct opening *opening, uv_loop_t *loop, const struct config
     atomic_init(&opening->stops, false);
     REQUIRE(uv_async_init(loop, &opening->ended, on_woken) == 0);
     REQUIRE(uv_timer_init(loop, &opening->limit) == 0);
-    /* Signals are the loop's: a thread inherits the mask. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    signals_block(&before);
     REQUIRE(uv_thread_create_ex(&opening->thread, &options, opening_thread, opening) == 0);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    signals_restore(&before);
 }
 
 static void opening_thread(void *argument)

@@ -2,12 +2,12 @@
 #include "api/backups.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/require.h"
+#include "base/signals.h"
 
 /* SQLite's check keeps what it walks on the heap. */
 #define BACKUP_STACK_BYTES ((size_t)512 * 1024)
@@ -42,7 +42,7 @@ struct backups *backups_new(struct store_home *const *home)
 enum error backups_start(struct backups *backups, struct str path, int64_t *out_id)
 {
     pthread_attr_t attributes;
-    sigset_t all, before;
+    sigset_t before;
 
     if (backups->has_thread && !atomic_load(&backups->is_over)) {
         return ERROR_BACKUP_RUNNING;
@@ -55,14 +55,12 @@ enum error backups_start(struct backups *backups, struct str path, int64_t *out_
     atomic_store(&backups->progress.pages_total, 0);
     atomic_store(&backups->progress.is_verifying, false);
     backups->reason[0] = '\0';
-    /* Signals are the loop's: a thread inherits the mask. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    signals_block(&before);
     REQUIRE(pthread_attr_init(&attributes) == 0);
     REQUIRE(pthread_attr_setstacksize(&attributes, BACKUP_STACK_BYTES) == 0);
     int failure = pthread_create(&backups->thread, &attributes, backup_thread, backups);
     pthread_attr_destroy(&attributes);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    signals_restore(&before);
     if (failure != 0) {
         free(backups->path);
         backups->path = NULL;

@@ -20,7 +20,6 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +30,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/require.h"
+#include "base/signals.h"
 
 /* Pages that are not touched cost nothing; sqlite and cJSON stay far below it. */
 #define LANE_STACK_BYTES (1024u * 1024u)
@@ -176,7 +176,6 @@ static enum error queue_start(struct lanes *lanes, struct lane_queue *queue)
     const uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE,
                                          .stack_size = LANE_STACK_BYTES};
     unsigned count = queue->plan.thread_count;
-    sigset_t all;
     sigset_t before;
     int failed = 0;
 
@@ -186,9 +185,7 @@ static enum error queue_start(struct lanes *lanes, struct lane_queue *queue)
     REQUIRE(queue->plan.batch_max > 0);
     queue->threads = calloc(count, sizeof(*queue->threads));
     REQUIRE(queue->threads != NULL);
-    /* Signals are the loop's: a thread inherits the mask. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    signals_block(&before);
     for (unsigned i = 0; i < count && failed == 0; i++) {
         struct lane_thread *thread = &queue->threads[i];
 
@@ -201,7 +198,7 @@ static enum error queue_start(struct lanes *lanes, struct lane_queue *queue)
         failed = uv_thread_create_ex(&thread->thread, &options, lane_thread, thread);
         queue->started_count += failed == 0 ? 1 : 0;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    signals_restore(&before);
     if (failed != 0) {
         log_event(LOG_ERROR, "lanes_not_started", LOG_TEXT("reason", uv_strerror(failed)), LOG_END);
         return ERROR_INTERNAL;
