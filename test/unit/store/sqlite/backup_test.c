@@ -126,17 +126,7 @@ static void path_set(struct backing_up *backing, struct scratch *s, int number)
 /* What the file holds, by SQLite alone. */
 static int64_t number_in(const char *path, const char *sql)
 {
-    sqlite3 *database = NULL;
-    sqlite3_stmt *statement = NULL;
-    int64_t value;
-
-    assert_int_equal(sqlite3_open_v2(path, &database, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(database, sql, -1, &statement, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-    value = sqlite3_column_int64(statement, 0);
-    (void)sqlite3_finalize(statement);
-    assert_int_equal(sqlite3_close(database), SQLITE_OK);
-    return value;
+    return file_number(path, SQLITE_OPEN_READONLY, sql);
 }
 
 static bool folder_has(const struct scratch *s, const char *name)

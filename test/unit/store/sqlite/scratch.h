@@ -147,21 +147,28 @@ static inline void scratch_sql(const struct scratch *scratch, const char *sql)
     assert_int_equal(sqlite3_close(database), SQLITE_OK);
 }
 
-/* The number a query gives, of the file at path + suffix. */
-static inline int64_t scratch_number(const struct scratch *scratch, const char *suffix,
-                                     const char *sql)
+/* The number a query gives, of the file at `path`, opened as `flags` say. */
+static inline int64_t file_number(const char *path, int flags, const char *sql)
 {
     sqlite3 *database = NULL;
     sqlite3_stmt *statement = NULL;
     int64_t value;
 
-    assert_int_equal(sqlite3_open(scratch_path(scratch, suffix), &database), SQLITE_OK);
+    assert_int_equal(sqlite3_open_v2(path, &database, flags, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_prepare_v2(database, sql, -1, &statement, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
     value = sqlite3_column_int64(statement, 0);
     (void)sqlite3_finalize(statement);
     assert_int_equal(sqlite3_close(database), SQLITE_OK);
     return value;
+}
+
+/* The same of the file at path + suffix, made where it is missing. */
+static inline int64_t scratch_number(const struct scratch *scratch, const char *suffix,
+                                     const char *sql)
+{
+    return file_number(scratch_path(scratch, suffix), SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+                       sql);
 }
 
 /* One message entry of `len` bytes in the open batch. */
