@@ -7,14 +7,16 @@
 
 include(GNUInstallDirs)
 
-# The linker too: it compiles again when it optimises across files, and even where paths are stripped
-# the number of the build was computed from them.
-set(path_cuts "-ffile-prefix-map=${PROJECT_BINARY_DIR}=build" "-ffile-prefix-map=${PROJECT_SOURCE_DIR}=.")
+# The linker too: it compiles again when it optimises across files, and even where paths are
+# stripped the number of the build was computed from them.
+set(path_cuts "-ffile-prefix-map=${PROJECT_BINARY_DIR}=build"
+  "-ffile-prefix-map=${PROJECT_SOURCE_DIR}=.")
 target_compile_options(migchat_flags INTERFACE ${path_cuts})
 target_link_options(migchat_flags INTERFACE ${path_cuts})
 
 # A release is a commit with its version's tag; others sort before it, and among them by time.
-execute_process(COMMAND git -C "${PROJECT_SOURCE_DIR}" tag --points-at HEAD --list "v${PROJECT_VERSION}"
+execute_process(COMMAND git -C "${PROJECT_SOURCE_DIR}" tag --points-at HEAD
+                        --list "v${PROJECT_VERSION}"
                 OUTPUT_VARIABLE release_tag OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
 string(TIMESTAMP commit_time "%Y%m%d%H%M%S" UTC)
 if(release_tag)
@@ -69,7 +71,8 @@ file(READ "${PROJECT_SOURCE_DIR}/deploy/migchat.service" service)
 file(READ "${PROJECT_SOURCE_DIR}/deploy/migchat-activated.conf" more)
 file(WRITE "${made}/migchat-activated.service" "${service}${more}")
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
-  "${PROJECT_SOURCE_DIR}/deploy/migchat.service" "${PROJECT_SOURCE_DIR}/deploy/migchat-activated.conf")
+  "${PROJECT_SOURCE_DIR}/deploy/migchat.service"
+  "${PROJECT_SOURCE_DIR}/deploy/migchat-activated.conf")
 
 get_property(package_files GLOBAL PROPERTY MIGCHAT_PACKAGE_FILES)
 add_custom_target(package_files ALL DEPENDS ${package_files})
@@ -123,5 +126,6 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_COMPRESSION_TYPE xz)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA
-  "${made}/conffiles" "${deploy}/debian/postinst" "${deploy}/debian/prerm" "${deploy}/debian/postrm")
+  "${made}/conffiles"
+  "${deploy}/debian/postinst" "${deploy}/debian/prerm" "${deploy}/debian/postrm")
 include(CPack)

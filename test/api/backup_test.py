@@ -1,5 +1,6 @@
 """The backup of a running server, asked for as its operator does."""
 import os
+import re
 import socket
 import sqlite3
 import stat
@@ -7,12 +8,32 @@ import threading
 
 import pytest
 
-from support import server
+from support import seen, server
 from support.api import new_name
 
 
 def backup(running, path, **options):
     return server.run("backup", path, "--db", running.database, **options)
+
+
+def begin(body):
+    return (f"POST /backups HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n{body}")
+
+
+def ask(running, requests):
+    """Status and error code of each answer to requests that are sent at once."""
+    with socket.socket(socket.AF_UNIX) as admin:
+        admin.connect(running.database + ".sock")
+        admin.sendall(requests.encode())
+        admin.shutdown(socket.SHUT_WR)
+        received = b"".join(iter(lambda: admin.recv(4096), b"")).decode()
+    answers = []
+    for answer in received.split("HTTP/1.1 ")[1:]:
+        code = re.search(r'"code":"(\w+)"', answer)
+        answers.append((int(answer[:3]), code and code[1]))
+        seen.note_answer("POST", "/backups", *answers[-1])
+    return answers
 
 
 def messages(path):
@@ -92,13 +113,17 @@ def test_without_a_server_it_says_so(tmp_path):
 ))
 def test_what_is_no_path_is_refused(start, body, status, code):
     running = start()
-    head = (f"POST /backups HTTP/1.0\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n")
-    with socket.socket(socket.AF_UNIX) as admin:
-        admin.connect(running.database + ".sock")
-        admin.sendall((head + body).encode())
-        answer = b"".join(iter(lambda: admin.recv(4096), b"")).decode()
-    assert answer.startswith(f"HTTP/1.1 {status} ") and f'"code":"{code}"' in answer
+    assert ask(running, begin(body)) == [(status, code)]
+
+
+def test_one_backup_at_a_time(start, tmp_path):
+    running = start()
+    both = "".join(begin(f'{{"path":"{tmp_path / name}"}}') for name in ("first.db", "second.db"))
+    assert ask(running, both) == [(200, None), (409, "backup_running")]
+    # What was refused is not begun, and does not stand in the way once the first is done.
+    tries = (backup(running, tmp_path / "third.db").returncode == 0 for _ in range(100))
+    assert any(tries)
+    assert (tmp_path / "first.db").exists() and not (tmp_path / "second.db").exists()
 
 
 def test_the_socket_is_its_owners_and_goes_with_the_server(start):
