@@ -13,7 +13,7 @@ from support.api import new_name
 
 
 def backup(running, path, **options):
-    return server.run("backup", path, "--db", running.database, **options)
+    return running.command("backup", path, **options)
 
 
 def begin(body):
@@ -24,7 +24,7 @@ def begin(body):
 def ask(running, requests):
     """Status and error code of each answer to requests that are sent at once."""
     with socket.socket(socket.AF_UNIX) as admin:
-        admin.connect(running.database + ".sock")
+        admin.connect(running.admin_socket)
         admin.sendall(requests.encode())
         admin.shutdown(socket.SHUT_WR)
         received = b"".join(iter(lambda: admin.recv(4096), b"")).decode()
@@ -101,7 +101,7 @@ def test_backups_under_load_are_prefixes_of_what_was_acknowledged(start, tmp_pat
 
 
 def test_without_a_server_it_says_so(tmp_path):
-    done = server.run("backup", tmp_path / "copy.db", "--db", tmp_path / "none.db")
+    done = server.run("backup", "copy.db", "--db", "none.db", cwd=tmp_path)
     assert done.returncode == 1
     assert "no server answers" in done.stderr and "none.db.sock" in done.stderr
 
@@ -128,7 +128,7 @@ def test_one_backup_at_a_time(start, tmp_path):
 
 def test_the_socket_is_its_owners_and_goes_with_the_server(start):
     running = start()
-    path = running.database + ".sock"
+    path = running.admin_socket
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
     running.stop()
     assert not os.path.exists(path)

@@ -12,8 +12,10 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
+import weakref
 
 from support import seen
 from support.api import Api
@@ -25,6 +27,7 @@ STOP_DEADLINE_S = 4 * SLOWNESS
 COMMAND_DEADLINE_S = 20 * SLOWNESS
 # Where a user migchat exists, tests run as root would become it, and their folders are root's.
 STAYS_ROOT = {"MIGCHAT_USER": "root"} if os.geteuid() == 0 else {}
+SOCKET_PATH_MAX_BYTES = 107  # sun_path of unix(7), without its NUL
 SANITIZER_REPORT = re.compile(
     r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|SUMMARY: \w+Sanitizer")
 
@@ -68,6 +71,17 @@ class Server:
         self.arguments = [binary(), "--listen", listen, "--db", self.database]
         self.arguments += ["--port", port] if port is not None else []
         self.arguments += [str(flag) for flag in flags]
+        # The commands that ask this server find it by these.
+        self.addressed = ["--db", self.database]
+        self.admin_socket = self.database + ".sock"
+        if (len(os.fsencode(self.admin_socket)) > SOCKET_PATH_MAX_BYTES
+                and "--admin-socket" not in self.arguments and "MIGCHAT_ADMIN_SOCKET" not in env):
+            # The folder of the tests is deeper than a socket's path may be.
+            folder = tempfile.mkdtemp(prefix="migchat-")
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            self.admin_socket = f"{folder}/admin.sock"
+            self.addressed += ["--admin-socket", self.admin_socket]
+            self.arguments += self.addressed[2:]
         self.env = environment(**{"MIGCHAT_PASSWORD_COST": 4, "MIGCHAT_RATE_LIMITS": "off",
                                   **STAYS_ROOT, **env})
         self.preexec = preexec
@@ -153,6 +167,10 @@ class Server:
         if self.process is not None:
             self.stop()
         return self.start()
+
+    def command(self, name, *operands, **options):
+        """Run a command of the binary that asks this server, to its end."""
+        return run(name, *operands, *self.addressed, **options)
 
     # -- what it says ----------------------------------------------------------------------------
 
