@@ -46,6 +46,9 @@ enum config_sync { SYNC_NORMAL, SYNC_FULL };
            "database file, or :memory:; " CONFIG_DB_IN_VOLUME " where " CONFIG_VOLUME " exists")   \
     OPTION(ADMIN_SOCKET, "admin-socket", "MIGCHAT_ADMIN_SOCKET", TEXT, 0, 107, "", "", "FILE",     \
            "Unix socket for the admin commands, or none; FILE.sock of the database by default")    \
+    OPTION(METRICS_LISTEN, "metrics-listen", "MIGCHAT_METRICS_LISTEN", ENDPOINT, 0, 64, "",        \
+           "none", "ADDRESS:PORT",                                                                 \
+           "where /metrics is served to whoever reaches it, like 127.0.0.1:9464, or none")         \
     OPTION(CONFIG, "config", "MIGCHAT_CONFIG", TEXT, 0, 4096, "", "", "FILE",                      \
            "file of KEY=VALUE lines; " CONFIG_FILE_DEFAULT " where it exists")                     \
     OPTION(USER, "user", "MIGCHAT_USER", TEXT, 1, 256, "", "migchat", "NAME",                      \
@@ -179,6 +182,11 @@ bool config_is_in_memory(const struct config *config);
  * is none. */
 #define CONFIG_SOCKET_MAX_BYTES 108u
 bool config_admin_socket(const struct config *config, char out[CONFIG_SOCKET_MAX_BYTES]);
+/* The address and port of an option of the form ADDRESS:PORT or [IPv6]:PORT, the address into
+ * `out`, which ends in NUL then: false when it is "none". */
+#define CONFIG_ADDRESS_MAX_BYTES 64u
+bool config_endpoint(const struct config *config, enum option option,
+                     char out[CONFIG_ADDRESS_MAX_BYTES], uint16_t *out_port);
 /* The web origins that were listed: up to CONFIG_ORIGINS_MAX into `out`, as views of the config's
  * text; returns how many. 0 and *out_allows_all for "*"; 0 for "none". */
 size_t config_origins(const struct config *config, struct str out[CONFIG_ORIGINS_MAX],

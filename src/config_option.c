@@ -1,7 +1,6 @@
 /* config_option.c - the option rows, the nearest name to a mistyped one, the check of a value. */
 #include "config_option.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -23,7 +22,6 @@ static size_t word_distance(struct str a, struct str b);
 static bool value_check(const struct option_row *row, struct str text, uint64_t *out_number,
                         struct buf *why);
 static bool choice_find(const char *choices, struct str text, uint64_t *out_number);
-static bool is_address(struct str text);
 static bool are_origins(struct str text);
 static bool is_origin(struct str origin);
 
@@ -135,6 +133,8 @@ static bool value_check(const struct option_row *row, struct str text, uint64_t 
                         struct buf *why)
 {
     enum log_level level;
+    struct str address;
+    uint16_t port;
 
     switch (row->kind) {
     case KIND_NUMBER:
@@ -154,6 +154,9 @@ static bool value_check(const struct option_row *row, struct str text, uint64_t 
     case KIND_ADDRESS:
         buf_append_format(why, "an IPv4 or IPv6 address, like 127.0.0.1 or ::");
         return is_address(text);
+    case KIND_ENDPOINT:
+        buf_append_format(why, "none, or an address and a port, like 127.0.0.1:9464 or [::1]:9464");
+        return str_equal(text, STR("none")) || endpoint_read(text, &address, &port);
     case KIND_ORIGINS:
         buf_append_format(why,
                           "*, none, or a list by commas of at most %u web origins, each like "
@@ -181,26 +184,6 @@ static bool choice_find(const char *choices, struct str text, uint64_t *out_numb
         }
     }
     return false;
-}
-
-/* An IPv6 address may name its interface: fe80::1%eth0. */
-static bool is_address(struct str text)
-{
-    struct str zone = text;
-    struct str address = str_cut(&zone, '%');
-    char terminated[INET6_ADDRSTRLEN];
-    struct in6_addr parsed;
-
-    if (address.len == 0 || address.len >= sizeof terminated ||
-        memchr(text.ptr, '\0', text.len) != NULL) {
-        return false;
-    }
-    memcpy(terminated, address.ptr, address.len);
-    terminated[address.len] = '\0';
-    if (inet_pton(AF_INET6, terminated, &parsed) == 1) {
-        return zone.ptr == NULL || zone.len > 0;
-    }
-    return zone.ptr == NULL && inet_pton(AF_INET, terminated, &parsed) == 1;
 }
 
 static bool are_origins(struct str text)

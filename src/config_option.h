@@ -13,9 +13,10 @@ enum option_kind {
     KIND_NUMBER,
     KIND_TEXT,
     KIND_CHOICE,
-    KIND_ADDRESS, /* an IPv4 or IPv6 literal */
-    KIND_ORIGINS, /* "*", "none" or web origins by commas */
-    KIND_LEVEL    /* of the log */
+    KIND_ADDRESS,  /* an IPv4 or IPv6 literal */
+    KIND_ENDPOINT, /* "none", or such a literal, a colon and a port */
+    KIND_ORIGINS,  /* "*", "none" or web origins by commas */
+    KIND_LEVEL     /* of the log */
 };
 
 struct option_row {
@@ -43,6 +44,11 @@ const char *word_nearest(struct str word, const char *const *words, size_t count
  * that says why. `origin` lives as long as the config. */
 MUST_CHECK bool option_set(struct config *config, enum option option, struct str text,
                            enum config_source source, struct str origin, struct buf *message);
+
+/* Whether the text is an IPv4 or IPv6 literal; an IPv6 address may name its interface. */
+bool is_address(struct str text);
+/* Cuts ADDRESS:PORT or [IPv6]:PORT in two; false when it is none. */
+bool endpoint_read(struct str text, struct str *out_address, uint16_t *out_port);
 
 /* Appends what somebody typed, in quotes, without control characters. */
 void message_quote(struct buf *message, struct str text);

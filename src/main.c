@@ -13,6 +13,7 @@
 #include "api/admin_routes.h"
 #include "api/dispatch.h"
 #include "api/kept_answers.h"
+#include "api/metrics_routes.h"
 #include "api/routes.h"
 #include "base/clock.h"
 #include "base/list.h"
@@ -29,6 +30,8 @@
 #define SIGNAL_EXIT_BASE 128
 /* Beside those of the API; a person and a script or two. */
 #define ADMIN_CONNECTIONS_MAX 16u
+/* A monitoring system or two; each connection gets one answer. */
+#define METRICS_CONNECTIONS_MAX 8u
 /* After the drain's own limit: what is left then is not waited for. */
 #define STOP_EXTRA_MS 600
 
@@ -146,7 +149,8 @@ static int serve_on(uv_loop_t *loop, const struct config *config, struct crew *c
     cors.origin_count = (unsigned)config_origins(config, origins, &cors.allows_all);
     struct server_settings settings = {
         .listeners =
-            {{.address = config_text(config, OPTION_LISTEN).ptr,
+            {{.for_whom = "public",
+              .address = config_text(config, OPTION_LISTEN).ptr,
               .port = (uint16_t)config_number(config, OPTION_PORT),
               .admission = {.routes = api_routes, .cors = &cors, .body_max_bytes = body_max_bytes},
               .connections_max = connections_max}},
@@ -164,13 +168,27 @@ static int serve_on(uv_loop_t *loop, const struct config *config, struct crew *c
     char admin_socket[CONFIG_SOCKET_MAX_BYTES];
     if (config_admin_socket(config, admin_socket)) {
         settings.listeners[settings.listener_count++] =
-            (struct listener_settings){.address = admin_socket,
+            (struct listener_settings){.for_whom = "admin",
+                                       .address = admin_socket,
                                        .is_unix = true,
                                        .is_optional = true,
                                        .admission = {.routes = admin_routes,
                                                      .cors = &no_cors,
                                                      .body_max_bytes = body_max_bytes},
                                        .connections_max = ADMIN_CONNECTIONS_MAX};
+    }
+    char metrics_address[CONFIG_ADDRESS_MAX_BYTES];
+    uint16_t metrics_port;
+    if (config_endpoint(config, OPTION_METRICS_LISTEN, metrics_address, &metrics_port)) {
+        settings.listeners[settings.listener_count++] =
+            (struct listener_settings){.for_whom = "metrics",
+                                       .address = metrics_address,
+                                       .port = metrics_port,
+                                       .is_optional = true,
+                                       .admission = {.routes = metrics_routes,
+                                                     .cors = &no_cors,
+                                                     .body_max_bytes = body_max_bytes},
+                                       .connections_max = METRICS_CONNECTIONS_MAX};
     }
     return serve_until_stopped(loop, &settings, config, crew) ? EXIT_OK : EXIT_FAILED;
 }

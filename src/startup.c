@@ -11,12 +11,15 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <uv.h>
 
 #include "api/backups.h"
 #include "api/kept_answers.h"
 #include "base/changes.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/require.h"
+#include "http/parser.h"
 
 /* Page caches: with two readers 24 MiB together, a tenth of the smallest machine served. Readers
  * with 8 MiB each were not faster (what lists read is read once), and 200 pollers stood at 30 MB
@@ -37,6 +40,7 @@
 #define DESCRIPTORS_KEPT 64u
 #define CONNECTIONS_MAX 1000000u
 
+static const char *version_of(const char *library);
 static enum error folder_make(struct str database_path);
 static enum error lane_open(struct crew *crew, enum lane lane, unsigned thread_count);
 static enum error services_open(struct crew *crew, struct services *services);
@@ -69,12 +73,28 @@ void crew_prepare(const struct config *config, struct readiness *readiness, stru
     crew->kept =
         kept_answers_new((size_t)config_number(config, OPTION_KEPT_ANSWERS_BYTES), crew->changes);
     crew->backups = backups_new(&crew->home);
+    crew->metrics =
+        (struct metrics_sources){.build = {.version = MIGCHAT_VERSION,
+                                           .commit = MIGCHAT_COMMIT,
+                                           .sqlite = version_of(store_library_version()),
+                                           .libuv = uv_version_string(),
+                                           .llhttp = version_of(parser_library_version())},
+                                 .started_at_ms = clock_wall_ms()};
     crew->loop = (struct services){.lane = LANE_LOOP,
                                    .settings = &crew->settings,
                                    .readiness = readiness,
                                    .changes = crew->changes,
                                    .kept = crew->kept,
-                                   .backups = crew->backups};
+                                   .backups = crew->backups,
+                                   .metrics = &crew->metrics};
+}
+
+/* "3.40.1" of "SQLite 3.40.1". */
+static const char *version_of(const char *library)
+{
+    const char *blank = strchr(library, ' ');
+
+    return blank != NULL ? blank + 1 : library;
 }
 
 enum error crew_open(const struct config *config, atomic_bool *stops, struct crew *crew)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "api/metrics.h"
 #include "api/services.h"
 #include "base/attributes.h"
 #include "base/error.h"
@@ -28,6 +29,7 @@ struct crew {
     struct changes *changes;   /* marked by the writer, asked by readers and the loop */
     struct kept_answers *kept; /* the loop's */
     struct backups *backups;   /* the loop's */
+    struct metrics_sources metrics;
     struct services loop;
     struct services *members[LANE_COUNT]; /* `plans[lane].thread_count` of each lane */
     struct lane_plan plans[LANE_COUNT];

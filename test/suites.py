@@ -201,7 +201,8 @@ def main():
         if not files:
             continue
         since_s = time.monotonic()
-        env = {"MIGCHAT_SERVER": str(folder[build] / "migchat-server")}
+        env = {"MIGCHAT_SERVER": str(folder[build] / "migchat-server"),
+               "MIGCHAT_TOOLS": str(options.build / "test-unpack" / "usr" / "bin")}
         if build == "asan":
             env["MIGCHAT_SANITIZED"] = "1"
         marks = ["-m", "not slow"] if build == "release" else []

@@ -23,6 +23,9 @@ enum error api_readyz(struct exchange *exchange, struct services *services);
 enum error admin_backup_start(struct exchange *exchange, struct services *services);
 enum error admin_backup_find(struct exchange *exchange, struct services *services);
 
+/* metrics_show.c */
+enum error metrics_show(struct exchange *exchange, struct services *services);
+
 /* accounts.c */
 enum error api_account_create_read(struct exchange *exchange, struct services *services);
 enum error api_account_create_hash(struct exchange *exchange, struct services *services);

@@ -21,8 +21,9 @@ struct api_settings {
     unsigned password_min_bytes;
 };
 
-struct kept_answers; /* api/kept_answers.h */
-struct backups;      /* api/backups.h */
+struct kept_answers;    /* api/kept_answers.h */
+struct backups;         /* api/backups.h */
+struct metrics_sources; /* api/metrics.h */
 
 struct services {
     enum lane lane;
@@ -30,11 +31,12 @@ struct services {
     struct password_scratch *scratch; /* hash lane only */
     const struct api_settings *settings;
     struct readiness *readiness;
-    const struct changes *changes; /* what the store marks; NULL: nothing is kept */
-    struct kept_answers *kept;     /* loop only */
-    struct backups *backups;       /* loop only */
-    int64_t now_ms;                /* wall clock, taken once a batch */
-    int64_t disk_seen_at_ms;       /* write lane: when readiness->disk_is_low was last written */
+    const struct changes *changes;         /* what the store marks; NULL: nothing is kept */
+    struct kept_answers *kept;             /* loop only */
+    struct backups *backups;               /* loop only */
+    const struct metrics_sources *metrics; /* loop only */
+    int64_t now_ms;                        /* wall clock, taken once a batch */
+    int64_t disk_seen_at_ms; /* write lane: when readiness->disk_is_low was last written */
 };
 
 #endif

@@ -58,6 +58,11 @@ struct session_list_work {
     struct list_page page;
 };
 
+/* What of the text is still to be sent. */
+struct metrics_work {
+    struct str rest;
+};
+
 /* Which one is in use is the route's to know. */
 struct api_work {
     union {
@@ -65,6 +70,7 @@ struct api_work {
         struct message_list_work messages;
         struct conversation_list_work conversations;
         struct session_list_work sessions;
+        struct metrics_work metrics;
     };
 };
 

@@ -15,5 +15,7 @@
 /* Whether the field (its first line) lists this very range or coding (ASCII case does not count)
  * with a quality above 0. Wildcards do not count: what is asked for here is optional. */
 bool accept_names(const struct request *request, struct str field, struct str wanted);
+/* That quality in thousandths, 1000 where none is given; 0 also for what is not listed. */
+unsigned accept_quality(const struct request *request, struct str field, struct str wanted);
 
 #endif

@@ -40,8 +40,8 @@ enum error listener_open(const struct listener_settings *settings, int *out_sock
     }
     if (failed != NULL) {
         log_event(settings->is_optional ? LOG_WARN : LOG_ERROR, "listen_failed",
-                  LOG_TEXT("address", settings->address), LOG_INT("port", settings->port),
-                  LOG_TEXT("call", failed),
+                  LOG_TEXT("for", settings->for_whom), LOG_TEXT("address", settings->address),
+                  LOG_INT("port", settings->port), LOG_TEXT("call", failed),
                   LOG_TEXT("reason", errno != 0 ? strerror(errno) : "not allowed"), LOG_END);
         if (opened >= 0) {
             close(opened);

@@ -16,10 +16,11 @@
 
 /* What is listened on, and what is served there. */
 struct listener_settings {
-    const char *address; /* IPv4 or IPv6 literal; with `is_unix` the path of a socket */
-    uint16_t port;       /* 0: any free one */
-    bool is_unix;        /* the file is for its owner only (0600) */
-    bool is_optional;    /* when it cannot be opened, that is a warning */
+    const char *for_whom; /* "public", "admin", "metrics": for the log and the metrics */
+    const char *address;  /* IPv4 or IPv6 literal; with `is_unix` the path of a socket */
+    uint16_t port;        /* 0: any free one */
+    bool is_unix;         /* the file is for its owner only (0600) */
+    bool is_optional;     /* when it cannot be opened, that is a warning */
     struct admission_policy admission;
     unsigned connections_max; /* above it accepting pauses */
 };

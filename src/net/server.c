@@ -157,6 +157,13 @@ static enum error listeners_start(struct server *server, uv_loop_t *loop)
         }
         listener->is_polled = true;
         server->handles_open++;
+        if (i > 0) {
+            /* The first one's are in "opening" and "listening". */
+            log_event(LOG_INFO, "listening_also",
+                      LOG_TEXT("for", server->settings.listeners[i].for_whom),
+                      LOG_TEXT("address", server->settings.listeners[i].address),
+                      LOG_INT("port", listener->port), LOG_END);
+        }
         accept_go_on(listener);
     }
     return OK;
@@ -223,7 +230,9 @@ static bool accept_next(struct listener *listener)
     int socket;
 
     if (listener->connection_count >= server->settings.listeners[place].connections_max) {
-        log_event(LOG_WARN, "accept_paused", LOG_TEXT("reason", "connections_max"),
+        log_event(LOG_WARN, "accept_paused",
+                  LOG_TEXT("for", server->settings.listeners[place].for_whom),
+                  LOG_TEXT("reason", "connections_max"),
                   LOG_INT("connections", listener->connection_count), LOG_END);
         accept_stop(listener);
         return false;

@@ -85,7 +85,8 @@ void net_server_prepare(struct net_server *net)
     net->plans[LANE_READ].thread_count = 2;
     net->plans[LANE_READ].batch_max = 1;
     net->settings = (struct server_settings){
-        .listeners = {{.address = "127.0.0.1",
+        .listeners = {{.for_whom = "public",
+                       .address = "127.0.0.1",
                        .admission = {.routes = {routes, sizeof(routes) / sizeof(routes[0])},
                                      .cors = &cors,
                                      .body_max_bytes = (size_t)256 * 1024},

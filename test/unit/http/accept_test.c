@@ -13,7 +13,7 @@
 #include "http/accept.h"
 #include "request_made.h"
 
-static bool names_gzip(const char *line)
+static unsigned quality_of_gzip(const char *line)
 {
     char head[200];
     struct request request;
@@ -21,9 +21,15 @@ static bool names_gzip(const char *line)
     snprintf(head, sizeof head, "GET / HTTP/1.1\r\nHost: a\r\n%s\r\n", line);
     request_init(&request);
     request_make(&request, head);
-    bool is_named = accept_names(&request, STR("Accept-Encoding"), STR("gzip"));
+    unsigned quality = accept_quality(&request, STR("Accept-Encoding"), STR("gzip"));
+    assert_int_equal(accept_names(&request, STR("Accept-Encoding"), STR("gzip")), quality > 0);
     request_release(&request);
-    return is_named;
+    return quality;
+}
+
+static bool names_gzip(const char *line)
+{
+    return quality_of_gzip(line) > 0;
 }
 
 static void a_coding_is_named_unless_its_quality_is_zero(void **state)
@@ -50,11 +56,27 @@ static void a_wildcard_names_nothing(void **state)
     assert_true(names_gzip("Accept-Encoding: *;q=0, gzip\r\n"));
 }
 
+static void a_quality_is_told_in_thousandths(void **state)
+{
+    (void)state;
+    assert_int_equal(quality_of_gzip("Accept-Encoding: gzip\r\n"), 1000);
+    assert_int_equal(quality_of_gzip("Accept-Encoding: gzip;a=b;q=0.8;c\r\n"), 800);
+    assert_int_equal(quality_of_gzip("Accept-Encoding: br;q=1,gzip;q=0.075\r\n"), 75);
+    assert_int_equal(quality_of_gzip("Accept-Encoding: gzip;q=1.000\r\n"), 1000);
+    assert_int_equal(quality_of_gzip("Accept-Encoding: gzip;q=0.\r\n"), 0);
+    /* None of these is a quality. */
+    assert_int_equal(quality_of_gzip("Accept-Encoding: gzip;q=\r\n"), 1000);
+    assert_int_equal(quality_of_gzip("Accept-Encoding: gzip;q=0.5x\r\n"), 1000);
+    assert_int_equal(quality_of_gzip("Accept-Encoding: gzip;q=7\r\n"), 1000);
+    assert_int_equal(quality_of_gzip("Accept-Encoding: gzip;q=05\r\n"), 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_coding_is_named_unless_its_quality_is_zero),
         cmocka_unit_test(a_wildcard_names_nothing),
+        cmocka_unit_test(a_quality_is_told_in_thousandths),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,64 @@
+/* metrics.c - the families, in the order they are shown.
+ *
+ * Names follow https://prometheus.io/docs/practices/naming/. A label never holds what a client
+ * sent: routes are told by their template.
+ */
+#include "api/metrics.h"
+
+#include "api/services.h"
+#include "base/usage.h"
+
+#define NS_PER_MS 1000000
+
+static void build_write(struct metrics_writer *writer, const struct build_facts *build);
+static void usage_write(struct metrics_writer *writer, int64_t started_at_ms);
+static void gauge_write(struct metrics_writer *writer, const char *name, const char *unit,
+                        const char *help, int64_t value);
+
+void metrics_write(const struct services *services, enum metrics_form form, struct buf *out)
+{
+    struct metrics_writer writer = {.out = out, .form = form};
+    const struct metrics_sources *sources = services->metrics;
+
+    build_write(&writer, &sources->build);
+    usage_write(&writer, sources->started_at_ms);
+    metrics_end(&writer);
+}
+
+static void build_write(struct metrics_writer *writer, const struct build_facts *build)
+{
+    const struct metrics_label labels[] = {{"version", build->version}, {"commit", build->commit},
+                                           {"sqlite", build->sqlite},   {"libuv", build->libuv},
+                                           {"llhttp", build->llhttp},   {NULL, NULL}};
+
+    metrics_family(writer, METRICS_FACTS, "migchat_build", "", "Versions of server and libraries.");
+    metrics_value(writer, labels, 1);
+}
+
+/* The names that every Prometheus client library has for these. */
+static void usage_write(struct metrics_writer *writer, int64_t started_at_ms)
+{
+    struct usage usage;
+
+    usage_read(&usage);
+    metrics_family(writer, METRICS_COUNTER, "process_cpu_seconds", "seconds",
+                   "User and system time of all threads.");
+    metrics_seconds(writer, NULL, (uint64_t)usage.cpu_ns);
+    metrics_family(writer, METRICS_GAUGE, "process_start_time_seconds", "seconds",
+                   "When it started, in Unix time.");
+    metrics_seconds(writer, NULL, (uint64_t)started_at_ms * NS_PER_MS);
+    gauge_write(writer, "process_resident_memory_bytes", "bytes", "Memory in use.",
+                usage.resident_bytes);
+    gauge_write(writer, "process_open_fds", "", "Open descriptors.", usage.descriptors);
+    gauge_write(writer, "process_max_fds", "", "Descriptors there can be.", usage.descriptors_max);
+}
+
+/* Without a value the family is left out. */
+static void gauge_write(struct metrics_writer *writer, const char *name, const char *unit,
+                        const char *help, int64_t value)
+{
+    if (value >= 0) {
+        metrics_family(writer, METRICS_GAUGE, name, unit, help);
+        metrics_value(writer, NULL, (uint64_t)value);
+    }
+}

@@ -1,0 +1,34 @@
+/* metrics.h - what GET /metrics tells, and where it is read from.
+ *
+ * Uses:    base, api/metrics_text.h.
+ * Used by: api, startup.
+ * Thread:  the loop's.
+ */
+#ifndef MIGCHAT_API_METRICS_H
+#define MIGCHAT_API_METRICS_H
+
+#include <stdint.h>
+
+#include "api/metrics_text.h"
+#include "base/buf.h"
+
+struct services;
+
+/* What was built and what it runs with. */
+struct build_facts {
+    const char *version;
+    const char *commit;
+    const char *sqlite;
+    const char *libuv;
+    const char *llhttp;
+};
+
+struct metrics_sources {
+    struct build_facts build;
+    int64_t started_at_ms; /* wall clock */
+};
+
+/* All of it, as it is now. */
+void metrics_write(const struct services *services, enum metrics_form form, struct buf *out);
+
+#endif

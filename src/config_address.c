@@ -1,0 +1,67 @@
+/* config_address.c - options that are addresses, with and without a port. */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "base/require.h"
+#include "config_option.h"
+
+/* An IPv6 address may name its interface: fe80::1%eth0. */
+bool is_address(struct str text)
+{
+    struct str zone = text;
+    struct str address = str_cut(&zone, '%');
+    char terminated[INET6_ADDRSTRLEN];
+    struct in6_addr parsed;
+
+    if (address.len == 0 || address.len >= sizeof terminated ||
+        memchr(text.ptr, '\0', text.len) != NULL) {
+        return false;
+    }
+    memcpy(terminated, address.ptr, address.len);
+    terminated[address.len] = '\0';
+    if (inet_pton(AF_INET6, terminated, &parsed) == 1) {
+        return zone.ptr == NULL || zone.len > 0;
+    }
+    return zone.ptr == NULL && inet_pton(AF_INET, terminated, &parsed) == 1;
+}
+
+bool endpoint_read(struct str text, struct str *out_address, uint16_t *out_port)
+{
+    struct str address;
+    struct str port;
+    uint64_t number;
+
+    if (text.len > 0 && text.ptr[0] == '[') {
+        port = (struct str){text.ptr + 1, text.len - 1};
+        address = str_cut(&port, ']');
+        if (port.len == 0 || port.ptr[0] != ':' || memchr(address.ptr, ':', address.len) == NULL) {
+            return false;
+        }
+        port = (struct str){port.ptr + 1, port.len - 1};
+    } else {
+        port = text;
+        address = str_cut(&port, ':');
+    }
+    if (address.len >= CONFIG_ADDRESS_MAX_BYTES || !is_address(address) ||
+        !str_to_uint(port, UINT16_MAX, &number)) {
+        return false;
+    }
+    *out_address = address;
+    *out_port = (uint16_t)number;
+    return true;
+}
+
+bool config_endpoint(const struct config *config, enum option option,
+                     char out[CONFIG_ADDRESS_MAX_BYTES], uint16_t *out_port)
+{
+    struct str text = config_text(config, option);
+    struct str address;
+
+    if (str_equal(text, STR("none"))) {
+        return false;
+    }
+    REQUIRE(endpoint_read(text, &address, out_port));
+    memcpy(out, address.ptr, address.len);
+    out[address.len] = '\0';
+    return true;
+}
