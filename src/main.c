@@ -163,6 +163,7 @@ static int serve_on(uv_loop_t *loop, const struct config *config, struct crew *c
         .bodies_max_bytes = (size_t)config_number(config, OPTION_MAX_BODIES_BYTES),
         .loop_services = &crew->loop,
         .readiness = crew->loop.readiness,
+        .traffic = &crew->traffic,
         .work = &work,
     };
     char admin_socket[CONFIG_SOCKET_MAX_BYTES];

@@ -79,7 +79,8 @@ void crew_prepare(const struct config *config, struct readiness *readiness, stru
                                            .sqlite = version_of(store_library_version()),
                                            .libuv = uv_version_string(),
                                            .llhttp = version_of(parser_library_version())},
-                                 .started_at_ms = clock_wall_ms()};
+                                 .started_at_ms = clock_wall_ms(),
+                                 .traffic = &crew->traffic};
     crew->loop = (struct services){.lane = LANE_LOOP,
                                    .settings = &crew->settings,
                                    .readiness = readiness,

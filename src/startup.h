@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "config.h"
 #include "http/readiness.h"
+#include "http/traffic.h"
 #include "net/lane.h"
 #include "store/store.h"
 
@@ -29,6 +30,7 @@ struct crew {
     struct changes *changes;   /* marked by the writer, asked by readers and the loop */
     struct kept_answers *kept; /* the loop's */
     struct backups *backups;   /* the loop's */
+    struct traffic traffic;    /* the loop's */
     struct metrics_sources metrics;
     struct services loop;
     struct services *members[LANE_COUNT]; /* `plans[lane].thread_count` of each lane */

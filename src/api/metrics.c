@@ -22,6 +22,7 @@ void metrics_write(const struct services *services, enum metrics_form form, stru
 
     build_write(&writer, &sources->build);
     usage_write(&writer, sources->started_at_ms);
+    metrics_write_traffic(&writer, sources->traffic);
     metrics_end(&writer);
 }
 

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 
 struct services;
+struct traffic; /* http/traffic.h */
 
 /* What was built and what it runs with. */
 struct build_facts {
@@ -26,9 +27,13 @@ struct build_facts {
 struct metrics_sources {
     struct build_facts build;
     int64_t started_at_ms; /* wall clock */
+    const struct traffic *traffic;
 };
 
 /* All of it, as it is now. */
 void metrics_write(const struct services *services, enum metrics_form form, struct buf *out);
+
+/* Its parts, each a file: metrics_traffic.c. */
+void metrics_write_traffic(struct metrics_writer *writer, const struct traffic *traffic);
 
 #endif

@@ -13,6 +13,7 @@
 #include "base/require.h"
 
 #define MS_PER_S 1000LL
+#define NS_PER_S UINT64_C(1000000000)
 #define MS_PER_DAY (24LL * 60 * 60 * MS_PER_S)
 #define S_PER_DAY (24LL * 60 * 60)
 #define DAYS_PER_ERA 146097LL
@@ -47,6 +48,14 @@ int64_t clock_wall_ms(void)
 int64_t clock_monotonic_ms(void)
 {
     return clock_read_ms(CLOCK_MONOTONIC);
+}
+
+uint64_t clock_monotonic_ns(void)
+{
+    struct timespec now;
+
+    REQUIRE(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
 static int64_t clock_read_ms(clockid_t id)

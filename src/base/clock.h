@@ -17,6 +17,8 @@
 int64_t clock_wall_ms(void);
 /* Milliseconds since some fixed moment; never goes back. */
 int64_t clock_monotonic_ms(void);
+/* The same clock in nanoseconds. */
+uint64_t clock_monotonic_ns(void);
 
 /* "2025-11-03T12:00:00.123Z": 24 characters. */
 #define TIME_RFC3339_LEN 24u

@@ -63,7 +63,7 @@ void exchange_clear(struct exchange *exchange)
     exchange->is_done = false;
     exchange->notes_use = false;
     exchange->request_id[0] = '\0';
-    exchange->began_at_ms = 0;
+    exchange->began_at_ns = 0;
     exchange->account_id = 0;
     exchange->session_id = 0;
     exchange->work = NULL;

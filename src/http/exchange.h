@@ -40,7 +40,8 @@ struct exchange {
     bool notes_use;       /* set by dispatch on a read lane: before it is written, the write
                              lane notes that the session was used (once an hour a session) */
     char request_id[REQUEST_ID_MAX_BYTES + 1];
-    int64_t began_at_ms; /* monotonic, when its first byte came; for the log */
+    uint64_t began_at_ns; /* monotonic, when its first byte was read; 0 until then and once
+                             it is answered */
 
     /* Written by api/dispatch once the token is known to be good. */
     int64_t account_id;

@@ -36,6 +36,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/require.h"
 
 /* After the last answer, in all; each silence is at most LINGER_SILENCE_MS. */
@@ -122,6 +123,8 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
     struct conn *conn = container_of(stream, struct conn, tcp);
 
     if (nread > 0) {
+        conn->connections->read_at_ns = clock_monotonic_ns();
+        tally_add(&conn_traffic(conn)->received_bytes, (uint64_t)nread);
         on_bytes(conn, buf->base, (size_t)nread);
         if ((size_t)nread == buf->len) {
             conn_rest(conn);
@@ -185,6 +188,7 @@ static void conn_keep(struct conn *conn, const char *bytes, size_t len)
     if (connections->held_bytes + len > connections->settings->bodies_max_bytes) {
         /* There is no room for it and no telling what it was: the next answer is the last. */
         conn->closes_unread = true;
+        tally_add(&connections->traffic->bodies_refused, 1);
         return;
     }
     conn->input = connections_take_input(connections);
@@ -261,6 +265,8 @@ static void conn_parse_input(struct conn *conn)
 {
     struct input *input = conn->input;
 
+    /* It came before, but its turn is now. */
+    conn->connections->read_at_ns = clock_monotonic_ns();
     input->at += conn_parse(conn, input->bytes.ptr + input->at, input->bytes.len - input->at);
     if (input->at == input->bytes.len) {
         conn_drop_input(conn);

@@ -91,6 +91,12 @@ static inline const struct admission_policy *conn_policy(const struct conn *conn
     return &conn->connections->settings->listeners[conn->listener].admission;
 }
 
+/* What is counted of where it came from. */
+static inline struct listener_traffic *conn_traffic(const struct conn *conn)
+{
+    return &conn->connections->traffic->listeners[conn->listener];
+}
+
 /* conn_request.c */
 
 /* Whether conn_parse would take anything. */

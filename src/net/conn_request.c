@@ -20,6 +20,7 @@ static void on_head(struct conn *conn, bool is_all);
 static void on_message(struct conn *conn);
 static void request_count(struct conn *conn);
 static bool conn_recall(struct conn *conn);
+static void body_refuse(struct conn *conn);
 static bool is_over(const struct conn *conn);
 
 bool conn_can_parse(const struct conn *conn)
@@ -46,7 +47,8 @@ size_t conn_parse(struct conn *conn, const char *bytes, size_t len)
         step = http_parser_feed(&conn->parser, bytes + at, len - at, &taken, &error);
         at = step == PARSER_FAILED ? len : at + taken;
         if (conn->state == CONN_IDLE && http_parser_has_begun(&conn->parser)) {
-            conn->exchange->began_at_ms = (int64_t)uv_now(conn->connections->loop);
+            conn->exchange->began_at_ns = conn->connections->read_at_ns;
+            tally_add(&conn_traffic(conn)->begun, 1);
             conn_set_state(conn, CONN_HEAD);
         }
         if (step == PARSER_NEEDS_MORE) {
@@ -78,7 +80,7 @@ static void on_part(struct conn *conn)
     }
     request_count(conn);
     if (is_over(conn)) {
-        conn_refuse(conn, ERROR_OVERLOADED);
+        body_refuse(conn);
     }
 }
 
@@ -92,7 +94,7 @@ static void on_head(struct conn *conn, bool is_all)
 
     if (exchange_admit(exchange, policy, &must_close) == ADMITTED) {
         if (exchange->request.has_body && is_over(conn)) {
-            conn_refuse(conn, ERROR_OVERLOADED);
+            body_refuse(conn);
             return;
         }
         keeps_body = exchange->route->body != BODY_NONE;
@@ -120,7 +122,7 @@ static void on_message(struct conn *conn)
     if (conn->exchange->request.body.len > 0) {
         request_count(conn);
         if (is_over(conn)) {
-            conn_refuse(conn, ERROR_OVERLOADED);
+            body_refuse(conn);
             return;
         }
     }
@@ -184,6 +186,9 @@ void conn_refuse(struct conn *conn, enum error error)
 void conn_drop_exchange(struct conn *conn)
 {
     REQUIRE(!conn->is_lent);
+    if (conn->exchange != NULL && conn->exchange->began_at_ns != 0) {
+        tally_add(&conn_traffic(conn)->given_up, 1);
+    }
     conn->connections->held_bytes -= conn->request_bytes;
     conn->request_bytes = 0;
     conn->is_judged = false;
@@ -199,6 +204,12 @@ static void request_count(struct conn *conn)
     connections->held_bytes -= conn->request_bytes;
     conn->request_bytes = (uint32_t)(request->head.len + request->body.len);
     connections->held_bytes += conn->request_bytes;
+}
+
+static void body_refuse(struct conn *conn)
+{
+    tally_add(&conn->connections->traffic->bodies_refused, 1);
+    conn_refuse(conn, ERROR_OVERLOADED);
 }
 
 static bool is_over(const struct conn *conn)

@@ -16,6 +16,7 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/require.h"
 
@@ -24,6 +25,7 @@
 /* Above it a second part of the write is cheaper than a copy. */
 #define BODY_COPY_MAX_BYTES (16u * 1024u)
 #define OUTPUT_PARTS_MAX 3u
+#define NS_PER_US 1000u
 
 static bool answer_carries_body(const struct exchange *exchange);
 static void page_put(struct conn *conn, bool is_last);
@@ -148,18 +150,20 @@ static void body_put(struct output *output, struct buf *body, struct str tail)
 
 static void exchange_end(struct conn *conn)
 {
-    const struct exchange *exchange = conn->exchange;
+    struct exchange *exchange = conn->exchange;
     bool ends = response_ends_connection(exchange) || conn->connections->is_draining;
+    uint64_t duration_ns = clock_monotonic_ns() - exchange->began_at_ns;
+
+    traffic_count(conn_traffic(conn), exchange->route, exchange->response.status, duration_ns);
 
     /* The route's pattern, not the path: paths hold names of accounts. */
-    log_event(
-        LOG_DEBUG, "request", LOG_TEXT("request_id", exchange->request_id),
-        LOG_STR("method", method_name(exchange->request.method)),
-        LOG_TEXT("route", exchange->route != NULL ? exchange->route->path : "-"),
-        LOG_INT("status", exchange->response.status),
-        LOG_TEXT("code", error_code(exchange->response.error)),
-        LOG_INT("duration_ms", (int64_t)uv_now(conn->connections->loop) - exchange->began_at_ms),
-        LOG_END);
+    log_event(LOG_DEBUG, "request", LOG_TEXT("request_id", exchange->request_id),
+              LOG_STR("method", method_name(exchange->request.method)),
+              LOG_TEXT("route", exchange->route != NULL ? exchange->route->path : "-"),
+              LOG_INT("status", exchange->response.status),
+              LOG_TEXT("code", error_code(exchange->response.error)),
+              LOG_INT("duration_us", (int64_t)(duration_ns / NS_PER_US)), LOG_END);
+    exchange->began_at_ns = 0; /* it is counted */
     conn_drop_exchange(conn);
     conn_set_state(conn, ends ? CONN_FINISHING : CONN_IDLE);
 }
@@ -207,6 +211,7 @@ bool conn_flush(struct conn *conn)
     for (unsigned i = 0; i < count; i++) {
         len += parts[i].len;
     }
+    tally_add(&conn_traffic(conn)->sent_bytes, len);
     sent = count > 0 ? uv_try_write(stream, parts, count) : 0;
     if (sent < 0 && sent != UV_EAGAIN) {
         return false;

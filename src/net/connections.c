@@ -28,6 +28,7 @@ void connections_init(struct connections *connections, uv_loop_t *loop,
     connections->loop = loop;
     connections->resting = NULL;
     connections->settings = settings;
+    connections->traffic = settings->traffic;
     connections->lanes = NULL;
     connections->count = 0;
     connections->held_bytes = 0;

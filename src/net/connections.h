@@ -58,7 +58,8 @@ struct pool {
 struct connections {
     uv_loop_t *loop;
     const struct server_settings *settings;
-    struct lanes *lanes; /* NULL until server_open_lanes */
+    struct traffic *traffic; /* of the settings */
+    struct lanes *lanes;     /* NULL until server_open_lanes */
     struct deadlines deadlines;
     struct list open;     /* every conn by its node */
     uv_check_t turn_end;  /* runs while there are resting ones only */
@@ -71,6 +72,7 @@ struct connections {
     struct pool exchanges;
     struct pool outputs;
     struct pool inputs;
+    uint64_t read_at_ns;     /* when the bytes that are parsed were read */
     int64_t date_read_at_ms; /* uv_now when the wall clock was last read */
     int64_t date_second;
     char date[TIME_IMF_FIXDATE_LEN + 1];

@@ -76,7 +76,8 @@ struct lanes {
     uv_async_t returned;
     uv_prepare_t prepare;
     unsigned handles_open;
-    bool has_told; /* on_failed was called */
+    unsigned staged_count; /* over all queues: most turns lend nothing */
+    bool has_told;         /* on_failed was called */
     const struct work *work;
     struct readiness *readiness;
     exchange_returned on_returned;
@@ -218,6 +219,7 @@ bool lanes_lend(struct lanes *lanes, struct exchange *exchange)
     }
     list_append(&queue->staged, &exchange->node);
     queue->staged_count++;
+    lanes->staged_count++;
     queue->lent_count++;
     return true;
 }
@@ -241,6 +243,10 @@ static void on_prepare(uv_prepare_t *prepare)
 {
     struct lanes *lanes = container_of(prepare, struct lanes, prepare);
 
+    if (lanes->staged_count == 0) {
+        return;
+    }
+    lanes->staged_count = 0;
     for (int lane = 0; lane < LANE_COUNT; lane++) {
         if (lanes->queues[lane].staged_count > 0) {
             queue_hand_over(&lanes->queues[lane]);

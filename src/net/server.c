@@ -38,7 +38,6 @@ struct listener {
     int socket;
     uint16_t port;
     struct deadline accept_pause;
-    unsigned connection_count;
     bool is_open;   /* the socket is */
     bool is_polled; /* the handle is open */
     bool is_accepting;
@@ -54,6 +53,7 @@ struct server {
     bool has_failed;
 };
 
+static void traffic_start(struct server *server);
 static enum error listeners_open(struct server *server);
 static void listeners_give_up(struct server *server);
 static enum error listeners_start(struct server *server, uv_loop_t *loop);
@@ -81,6 +81,7 @@ enum error server_start(uv_loop_t *loop, const struct server_settings *settings,
     REQUIRE(server != NULL);
     server->settings = *settings;
     connections_init(&server->connections, loop, &server->settings);
+    traffic_start(server);
     server->connections.on_gone = on_connection_gone;
     deadline_init(&server->drain_limit);
     error = listeners_open(server);
@@ -110,8 +111,18 @@ close_handles:
     }
 give_up:
     listeners_give_up(server);
+    traffic_release(settings->traffic);
     free(server);
     return error;
+}
+
+static void traffic_start(struct server *server)
+{
+    struct traffic *traffic = server->settings.traffic;
+
+    traffic->held_bytes = &server->connections.held_bytes;
+    traffic->bodies_max_bytes = server->settings.bodies_max_bytes;
+    traffic->connection_idle_bytes = sizeof(struct conn);
 }
 
 static enum error listeners_open(struct server *server)
@@ -124,6 +135,12 @@ static enum error listeners_open(struct server *server)
             listener_open(&settings->listeners[i], &listener->socket, &listener->port);
 
         listener->is_open = error == OK;
+        if (listener->is_open) {
+            traffic_open(settings->traffic, i, settings->listeners[i].for_whom,
+                         settings->listeners[i].admission.routes);
+            settings->traffic->listeners[i].connections_max =
+                settings->listeners[i].connections_max;
+        }
         if (error != OK && !settings->listeners[i].is_optional) {
             return error;
         }
@@ -227,19 +244,21 @@ static bool accept_next(struct listener *listener)
 {
     struct server *server = listener->server;
     unsigned place = place_of(listener);
+    struct listener_traffic *traffic = &server->settings.traffic->listeners[place];
     int socket;
 
-    if (listener->connection_count >= server->settings.listeners[place].connections_max) {
+    if (traffic_connections(traffic) >= traffic->connections_max) {
+        tally_add(&traffic->pauses[PAUSE_CONNECTIONS], 1);
         log_event(LOG_WARN, "accept_paused",
                   LOG_TEXT("for", server->settings.listeners[place].for_whom),
                   LOG_TEXT("reason", "connections_max"),
-                  LOG_INT("connections", listener->connection_count), LOG_END);
+                  LOG_INT("connections", (int64_t)traffic_connections(traffic)), LOG_END);
         accept_stop(listener);
         return false;
     }
     socket = accept4(listener->socket, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (socket >= 0) {
-        listener->connection_count++;
+        tally_add(&traffic->accepted, 1);
         conn_open(&server->connections, socket, place);
         return true;
     }
@@ -247,6 +266,7 @@ static bool accept_next(struct listener *listener)
         return false;
     }
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        tally_add(&traffic->pauses[PAUSE_DESCRIPTORS], 1);
         log_event(LOG_WARN, "accept_paused", LOG_TEXT("reason", strerror(errno)), LOG_END);
         accept_stop(listener);
         deadline_set(&server->connections.deadlines, &listener->accept_pause, DEADLINE_ACCEPT);
@@ -283,7 +303,7 @@ static void on_connection_gone(struct connections *connections, unsigned place)
 {
     struct server *server = container_of(connections, struct server, connections);
 
-    server->listeners[place].connection_count--;
+    tally_add(&server->settings.traffic->listeners[place].closed, 1);
     for (unsigned i = 0; i < server->settings.listener_count; i++) {
         accept_go_on(&server->listeners[i]);
     }
@@ -397,6 +417,7 @@ bool server_finish(struct server *server)
 
     REQUIRE(server->is_stopping && server->handles_open == 0);
     connections_release(&server->connections);
+    traffic_release(server->settings.traffic);
     free(server);
     return has_failed;
 }

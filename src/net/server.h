@@ -14,12 +14,11 @@
 
 #include "base/attributes.h"
 #include "base/error.h"
+#include "http/traffic.h"
 #include "net/lane.h"
 #include "net/listener.h"
 
 struct server;
-
-#define LISTENERS_MAX 3u
 
 struct server_settings {
     /* The first is the one that must open, and that server_port tells of. */
@@ -33,6 +32,7 @@ struct server_settings {
     size_t bodies_max_bytes;        /* all unfinished requests together */
     struct services *loop_services; /* for LANE_LOOP steps */
     struct readiness *readiness;
+    struct traffic *traffic; /* empty; filled from server_start to server_finish */
     const struct work *work;
 };
 

@@ -100,6 +100,7 @@ void net_server_prepare(struct net_server *net)
         .bodies_max_bytes = (size_t)32 * 1024 * 1024,
         .loop_services = &threads[LANE_LOOP][0],
         .readiness = &net->readiness,
+        .traffic = &net->traffic,
         .work = &work};
 }
 

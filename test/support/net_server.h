@@ -60,6 +60,7 @@ struct net_server {
     unsigned most_a_turn; /* so far; to be read when it is stopped */
     struct server *server;
     struct readiness readiness;
+    struct traffic traffic;
     pthread_t thread;
     bool is_stopped;
     bool has_failed;
