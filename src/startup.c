@@ -80,7 +80,8 @@ void crew_prepare(const struct config *config, struct readiness *readiness, stru
                                            .libuv = uv_version_string(),
                                            .llhttp = version_of(parser_library_version())},
                                  .started_at_ms = clock_wall_ms(),
-                                 .traffic = &crew->traffic};
+                                 .traffic = &crew->traffic,
+                                 .store = &crew->measures};
     crew->loop = (struct services){.lane = LANE_LOOP,
                                    .settings = &crew->settings,
                                    .readiness = readiness,
@@ -111,6 +112,7 @@ enum error crew_open(const struct config *config, atomic_bool *stops, struct cre
         .disk_floor_bytes = config_number(config, OPTION_DISK_FLOOR_BYTES),
         .stops = stops,
         .changes = crew->changes,
+        .measures = &crew->measures,
     };
     if ((error = folder_make(path)) != OK ||
         (error = store_home_open(&store_settings, &crew->home, &crew->is_in_memory)) != OK ||

@@ -20,6 +20,7 @@
 #include "http/readiness.h"
 #include "http/traffic.h"
 #include "net/lane.h"
+#include "store/measures.h"
 #include "store/store.h"
 
 /* One database, and one `struct services` per thread. */
@@ -27,10 +28,11 @@ struct crew {
     struct store_home *home;
     bool is_in_memory; /* there can be one store only: nobody reads beside the writer */
     struct api_settings settings;
-    struct changes *changes;   /* marked by the writer, asked by readers and the loop */
-    struct kept_answers *kept; /* the loop's */
-    struct backups *backups;   /* the loop's */
-    struct traffic traffic;    /* the loop's */
+    struct changes *changes;        /* marked by the writer, asked by readers and the loop */
+    struct kept_answers *kept;      /* the loop's */
+    struct backups *backups;        /* the loop's */
+    struct traffic traffic;         /* the loop's */
+    struct store_measures measures; /* the writer's */
     struct metrics_sources metrics;
     struct services loop;
     struct services *members[LANE_COUNT]; /* `plans[lane].thread_count` of each lane */

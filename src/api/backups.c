@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/require.h"
 #include "base/signals.h"
+#include "base/tally.h"
 
 /* SQLite's check keeps what it walks on the heap. */
 #define BACKUP_STACK_BYTES ((size_t)512 * 1024)
@@ -25,6 +27,9 @@ struct backups {
     enum error error;
     struct store_summary summary;
     char reason[REASON_MAX_BYTES];
+    struct tally done;
+    struct tally failed;
+    struct tally last_done_at_ms;
 };
 
 static void *backup_thread(void *argument);
@@ -78,6 +83,10 @@ static void *backup_thread(void *argument)
     pthread_setname_np(pthread_self(), "backup");
     backups->error = store_backup(*backups->home, backups->path, &backups->stops,
                                   &backups->progress, &backups->summary, backups->reason);
+    tally_add(backups->error == OK ? &backups->done : &backups->failed, 1);
+    if (backups->error == OK) {
+        tally_set(&backups->last_done_at_ms, (uint64_t)clock_wall_ms());
+    }
     atomic_store(&backups->is_over, true);
     return NULL;
 }
@@ -98,6 +107,9 @@ void backups_look(struct backups *backups, struct backup_report *out_report)
         .id = backups->id,
         .pages_done = atomic_load(&backups->progress.pages_done),
         .pages_total = atomic_load(&backups->progress.pages_total),
+        .done_count = tally_read(&backups->done),
+        .failed_count = tally_read(&backups->failed),
+        .last_done_at_ms = (int64_t)tally_read(&backups->last_done_at_ms),
     };
     if (backups->id == 0) {
         out_report->state = BACKUP_NONE;

@@ -27,6 +27,10 @@ struct backup_report {
     int64_t pages_total;
     struct store_summary summary; /* once it is DONE */
     const char *reason;           /* once it FAILED; until the next is begun */
+    /* Of all since the server started. */
+    uint64_t done_count;
+    uint64_t failed_count;
+    int64_t last_done_at_ms; /* wall clock; 0: none is done */
 };
 
 /* `*home` is the database once backups_start is called. */

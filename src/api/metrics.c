@@ -12,8 +12,6 @@
 
 static void build_write(struct metrics_writer *writer, const struct build_facts *build);
 static void usage_write(struct metrics_writer *writer, int64_t started_at_ms);
-static void gauge_write(struct metrics_writer *writer, const char *name, const char *unit,
-                        const char *help, int64_t value);
 
 void metrics_write(const struct services *services, enum metrics_form form, struct buf *out)
 {
@@ -23,6 +21,8 @@ void metrics_write(const struct services *services, enum metrics_form form, stru
     build_write(&writer, &sources->build);
     usage_write(&writer, sources->started_at_ms);
     metrics_write_traffic(&writer, sources->traffic);
+    metrics_write_lanes(&writer, sources->traffic);
+    metrics_write_store(&writer, sources->store, services->backups);
     metrics_end(&writer);
 }
 
@@ -48,18 +48,15 @@ static void usage_write(struct metrics_writer *writer, int64_t started_at_ms)
     metrics_family(writer, METRICS_GAUGE, "process_start_time_seconds", "seconds",
                    "When it started, in Unix time.");
     metrics_seconds(writer, NULL, (uint64_t)started_at_ms * NS_PER_MS);
-    gauge_write(writer, "process_resident_memory_bytes", "bytes", "Memory in use.",
-                usage.resident_bytes);
-    gauge_write(writer, "process_open_fds", "", "Open descriptors.", usage.descriptors);
-    gauge_write(writer, "process_max_fds", "", "Descriptors there can be.", usage.descriptors_max);
-}
-
-/* Without a value the family is left out. */
-static void gauge_write(struct metrics_writer *writer, const char *name, const char *unit,
-                        const char *help, int64_t value)
-{
-    if (value >= 0) {
-        metrics_family(writer, METRICS_GAUGE, name, unit, help);
-        metrics_value(writer, NULL, (uint64_t)value);
+    /* What is not to be had is left out. */
+    if (usage.resident_bytes >= 0) {
+        metrics_number(writer, METRICS_GAUGE, "process_resident_memory_bytes", "bytes",
+                       "Memory in use.", (uint64_t)usage.resident_bytes);
     }
+    if (usage.descriptors >= 0) {
+        metrics_number(writer, METRICS_GAUGE, "process_open_fds", "", "Open descriptors.",
+                       (uint64_t)usage.descriptors);
+    }
+    metrics_number(writer, METRICS_GAUGE, "process_max_fds", "", "Descriptors there can be.",
+                   (uint64_t)usage.descriptors_max);
 }

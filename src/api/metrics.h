@@ -13,7 +13,9 @@
 #include "base/buf.h"
 
 struct services;
-struct traffic; /* http/traffic.h */
+struct traffic;        /* http/traffic.h */
+struct store_measures; /* store/measures.h */
+struct backups;        /* api/backups.h */
 
 /* What was built and what it runs with. */
 struct build_facts {
@@ -28,12 +30,16 @@ struct metrics_sources {
     struct build_facts build;
     int64_t started_at_ms; /* wall clock */
     const struct traffic *traffic;
+    const struct store_measures *store;
 };
 
 /* All of it, as it is now. */
 void metrics_write(const struct services *services, enum metrics_form form, struct buf *out);
 
-/* Its parts, each a file: metrics_traffic.c. */
+/* Its parts: metrics_traffic.c, metrics_lanes.c, metrics_store.c. */
 void metrics_write_traffic(struct metrics_writer *writer, const struct traffic *traffic);
+void metrics_write_lanes(struct metrics_writer *writer, const struct traffic *traffic);
+void metrics_write_store(struct metrics_writer *writer, const struct store_measures *measures,
+                         struct backups *backups);
 
 #endif

@@ -78,6 +78,13 @@ void metrics_seconds(struct metrics_writer *writer, const struct metrics_label *
     seconds_end(writer->out, value_ns);
 }
 
+void metrics_number(struct metrics_writer *writer, enum metrics_kind kind, const char *name,
+                    const char *unit, const char *help, uint64_t value)
+{
+    metrics_family(writer, kind, name, unit, help);
+    metrics_value(writer, NULL, value);
+}
+
 void metrics_histogram(struct metrics_writer *writer, const struct metrics_label *labels,
                        const struct histogram_form *form, const struct histogram *parts,
                        unsigned part_count, size_t stride_bytes)

@@ -44,6 +44,9 @@ void metrics_value(struct metrics_writer *writer, const struct metrics_label *la
 /* The same, given in nanoseconds, told in seconds. */
 void metrics_seconds(struct metrics_writer *writer, const struct metrics_label *labels,
                      uint64_t value_ns);
+/* A family with one sample that has no labels. */
+void metrics_number(struct metrics_writer *writer, enum metrics_kind kind, const char *name,
+                    const char *unit, const char *help, uint64_t value);
 /* The samples of one histogram; its count is that of its buckets whoever writes meanwhile. `parts`
  * are `part_count` histograms that are added up, `stride_bytes` apart. */
 void metrics_histogram(struct metrics_writer *writer, const struct metrics_label *labels,

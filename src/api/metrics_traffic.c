@@ -190,16 +190,14 @@ static void pauses_write(struct metrics_writer *writer, const struct traffic *tr
 /* What requests and connections hold. */
 static void bodies_write(struct metrics_writer *writer, const struct traffic *traffic)
 {
-    metrics_family(writer, METRICS_COUNTER, "migchat_bodies_refused", "",
-                   "Requests answered 503, or not at all, since unfinished ones held too much.");
-    metrics_value(writer, NULL, tally_read(&traffic->bodies_refused));
-    metrics_family(writer, METRICS_GAUGE, "migchat_bodies_bytes", "bytes",
-                   "What all unfinished requests hold.");
-    metrics_value(writer, NULL, *traffic->held_bytes);
-    metrics_family(writer, METRICS_GAUGE, "migchat_bodies_max_bytes", "bytes",
-                   "What they can hold.");
-    metrics_value(writer, NULL, traffic->bodies_max_bytes);
-    metrics_family(writer, METRICS_GAUGE, "migchat_connection_idle_bytes", "bytes",
-                   "What an open connection costs while it does nothing.");
-    metrics_value(writer, NULL, traffic->connection_idle_bytes);
+    metrics_number(writer, METRICS_GAUGE, "migchat_bodies_bytes", "bytes",
+                   "What all unfinished requests hold.", *traffic->held_bytes);
+    metrics_number(writer, METRICS_GAUGE, "migchat_bodies_max_bytes", "bytes",
+                   "What they can hold.", traffic->bodies_max_bytes);
+    metrics_number(writer, METRICS_GAUGE, "migchat_connection_idle_bytes", "bytes",
+                   "What an open connection costs while it does nothing.",
+                   traffic->connection_idle_bytes);
+    metrics_number(writer, METRICS_COUNTER, "migchat_answers_recalled", "",
+                   "Lists given again from memory, since nothing had changed.",
+                   tally_read(&traffic->recalled));
 }

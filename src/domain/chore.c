@@ -8,8 +8,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 
-static enum error run_in_batch(struct store *store, struct arena *arena, bool *out_is_idle,
-                               bool *out_more);
+static enum error run_in_batch(struct store *store, struct arena *arena, bool *out_more);
 static enum error tell_contacts(struct store *store, const struct chore *chore,
                                 enum entry_kind kind, struct arena *arena);
 static enum error tell_contact(struct store *store, const struct chore *chore, enum entry_kind kind,
@@ -19,7 +18,6 @@ static enum error delete_log(struct store *store, const struct chore *chore);
 enum error chore_run_slice(struct store *store, bool *out_more)
 {
     struct arena arena;
-    bool is_idle = true;
     bool more = false;
     enum error error;
 
@@ -32,11 +30,13 @@ enum error chore_run_slice(struct store *store, bool *out_more)
         return error;
     }
     arena_init(&arena);
-    error = run_in_batch(store, &arena, &is_idle, &more);
+    error = run_in_batch(store, &arena, &more);
     arena_release(&arena);
-    if (error != OK || is_idle) {
+    if (error != OK) {
         store_batch_rollback(store);
     } else {
+        /* Also when there was none: giving a batch up makes the store forget what it knows, that
+         * there is none among it. */
         error = store_batch_commit(store);
     }
     if (error == OK) {
@@ -45,8 +45,7 @@ enum error chore_run_slice(struct store *store, bool *out_more)
     return error;
 }
 
-static enum error run_in_batch(struct store *store, struct arena *arena, bool *out_is_idle,
-                               bool *out_more)
+static enum error run_in_batch(struct store *store, struct arena *arena, bool *out_more)
 {
     struct chore chore;
     struct chore next;
@@ -57,7 +56,6 @@ static enum error run_in_batch(struct store *store, struct arena *arena, bool *o
         return error;
     }
     if (!is_found) {
-        *out_is_idle = true;
         *out_more = false;
         return OK;
     }
@@ -81,7 +79,6 @@ static enum error run_in_batch(struct store *store, struct arena *arena, bool *o
         error = store_chore_find(store, arena, &is_found, &next);
     }
     if (error == OK) {
-        *out_is_idle = false;
         *out_more = is_found;
     }
     return error;

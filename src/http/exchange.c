@@ -64,6 +64,7 @@ void exchange_clear(struct exchange *exchange)
     exchange->notes_use = false;
     exchange->request_id[0] = '\0';
     exchange->began_at_ns = 0;
+    exchange->lent_at_ns = 0;
     exchange->account_id = 0;
     exchange->session_id = 0;
     exchange->work = NULL;

@@ -42,6 +42,7 @@ struct exchange {
     char request_id[REQUEST_ID_MAX_BYTES + 1];
     uint64_t began_at_ns; /* monotonic, when its first byte was read; 0 until then and once
                              it is answered */
+    uint64_t lent_at_ns;  /* the same clock, when it was lent last */
 
     /* Written by api/dispatch once the token is known to be good. */
     int64_t account_id;

@@ -5,6 +5,8 @@
 
 #include "base/require.h"
 
+const char *const lane_names[LANE_COUNT] = {"loop", "read", "write", "hash"};
+
 void traffic_open(struct traffic *traffic, unsigned listener, const char *for_whom,
                   struct route_table routes)
 {
@@ -15,6 +17,25 @@ void traffic_open(struct traffic *traffic, unsigned listener, const char *for_wh
     opened->routes = routes;
     opened->rows = calloc(routes.count + 1, sizeof *opened->rows);
     REQUIRE(opened->rows != NULL);
+}
+
+void traffic_open_lane(struct traffic *traffic, enum lane lane, unsigned thread_count,
+                       unsigned queue_max, const unsigned *lent_count)
+{
+    struct lane_traffic *opened = &traffic->lanes[lane];
+
+    REQUIRE(opened->threads == NULL);
+    opened->threads = calloc(thread_count, sizeof *opened->threads);
+    REQUIRE(opened->threads != NULL);
+    opened->thread_count = thread_count;
+    opened->queue_max = queue_max;
+    opened->lent_count = lent_count;
+}
+
+void traffic_close_lane(struct traffic *traffic, enum lane lane)
+{
+    free(traffic->lanes[lane].threads);
+    traffic->lanes[lane] = (struct lane_traffic){.thread_count = 0};
 }
 
 void traffic_release(struct traffic *traffic)

@@ -18,6 +18,8 @@
 /* Different ones that a route can answer: all of error.h and those of success. */
 #define STATUSES_MAX 32u
 
+extern const char *const lane_names[LANE_COUNT];
+
 /* Answers of one route. */
 struct route_traffic {
     uint16_t statuses[STATUSES_MAX]; /* in order of their first answer; 0 ends them */
@@ -42,8 +44,26 @@ struct listener_traffic {
     struct tally pauses[PAUSE_COUNT];
 };
 
+/* Written by one thread of a lane. */
+struct lane_thread_traffic {
+    struct histogram waits;       /* of exchanges, from lending to a thread */
+    struct histogram batch_sizes; /* exchanges run in one go: by the writer, in one transaction */
+    struct tally busy_ns;
+    char apart[CACHE_LINE_BYTES]; /* from the next thread's */
+};
+
+struct lane_traffic {
+    unsigned thread_count; /* 0: the lane is not open */
+    struct lane_thread_traffic *threads;
+    const unsigned *lent_count; /* exchanges on it, waiting or run */
+    unsigned queue_max;         /* what that can be */
+    struct tally refused;       /* exchanges that were one too many */
+};
+
 struct traffic {
     struct listener_traffic listeners[LISTENERS_MAX];
+    struct lane_traffic lanes[LANE_COUNT];
+    struct tally recalled;        /* requests answered with what is kept (api/kept_answers.h) */
     struct tally bodies_refused;  /* requests that found no room in bodies_max_bytes */
     const size_t *held_bytes;     /* of requests that are not answered yet */
     size_t bodies_max_bytes;      /* what that can be */
@@ -53,6 +73,11 @@ struct traffic {
 /* The listener with this place begins; before it counts. `for_whom` outlives it. */
 void traffic_open(struct traffic *traffic, unsigned listener, const char *for_whom,
                   struct route_table routes);
+/* The lane begins, with so many threads. */
+void traffic_open_lane(struct traffic *traffic, enum lane lane, unsigned thread_count,
+                       unsigned queue_max, const unsigned *lent_count);
+/* After its threads ended. */
+void traffic_close_lane(struct traffic *traffic, enum lane lane);
 void traffic_release(struct traffic *traffic);
 /* An answer of this route of the listener; NULL: it found none. */
 void traffic_count(struct listener_traffic *listener, const struct route *route, int status,

@@ -146,6 +146,7 @@ void conn_go_on(struct conn *conn)
             response_error(exchange, ERROR_MIGRATING);
             exchange->is_done = true;
         } else if (exchange->step == 0 && conn_recall(conn)) {
+            tally_add(&connections->traffic->recalled, 1);
             break;
         } else if (lanes_lend(connections->lanes, exchange)) {
             conn->is_lent = true;

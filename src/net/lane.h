@@ -23,6 +23,7 @@
 #include "http/batch_source.h"
 #include "http/exchange.h"
 #include "http/readiness.h"
+#include "http/traffic.h"
 
 enum work_verdict {
     WORK_DONE,
@@ -64,9 +65,9 @@ typedef void (*lanes_failed)(struct server *server);
 /* `server` is what on_failed gets. On failure the caller's loop turns once more. */
 MUST_CHECK enum error lanes_start(uv_loop_t *loop, const struct work *work,
                                   const struct lane_plan plans[LANE_COUNT],
-                                  struct readiness *readiness, exchange_returned on_returned,
-                                  lanes_failed on_failed, struct server *server,
-                                  struct lanes **out_lanes);
+                                  struct readiness *readiness, struct traffic *traffic,
+                                  exchange_returned on_returned, lanes_failed on_failed,
+                                  struct server *server, struct lanes **out_lanes);
 /* Lends the exchange to the lane of its next step. False when the lane is full or refuses: still
  * the caller's. Later pages of a stream (page > 0) find a full lane open. The threads see it when
  * the loop next polls. */

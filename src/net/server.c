@@ -210,9 +210,9 @@ enum error server_open_lanes(struct server *server, const struct lane_plan plans
     struct connections *connections = &server->connections;
 
     REQUIRE(connections->lanes == NULL && !connections->is_draining);
-    enum error error =
-        lanes_start(connections->loop, settings->work, plans, settings->readiness,
-                    conn_exchange_returned, on_lanes_failed, server, &connections->lanes);
+    enum error error = lanes_start(connections->loop, settings->work, plans, settings->readiness,
+                                   settings->traffic, conn_exchange_returned, on_lanes_failed,
+                                   server, &connections->lanes);
     if (error == OK) {
         atomic_store(&settings->readiness->is_migrating, false);
         log_event(LOG_INFO, "listening", LOG_TEXT("address", settings->listeners[0].address),

@@ -28,8 +28,9 @@
 #include "base/fingerprint.h"
 #include "base/str.h"
 
-struct store;      /* one connection */
-struct store_home; /* the database, opened once per process */
+struct store_measures; /* store/measures.h */
+struct store;          /* one connection */
+struct store_home;     /* the database, opened once per process */
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
@@ -38,9 +39,10 @@ struct store_settings {
     bool syncs_every_commit; /* synchronous=FULL; false: NORMAL */
     unsigned writer_cache_kib;
     unsigned reader_cache_kib;
-    uint64_t disk_floor_bytes; /* less free space than this is "low" */
-    atomic_bool *stops;        /* set by any thread: gives up opening; NULL: never */
-    struct changes *changes;   /* marked after each commit, before it returns; may be NULL */
+    uint64_t disk_floor_bytes;       /* less free space than this is "low" */
+    atomic_bool *stops;              /* set by any thread: gives up opening; NULL: never */
+    struct changes *changes;         /* marked after each commit, before it returns; may be NULL */
+    struct store_measures *measures; /* what the writer counts; may be NULL */
 };
 
 /* Locks the database against other processes, adopts a Rust server's file, migrates. Everything

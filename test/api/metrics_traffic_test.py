@@ -136,10 +136,10 @@ def test_what_unfinished_requests_hold_and_refusals_for_it(start):
         first.send(request_bytes("POST", "/api/messages/send", head) + b"x" * 12000)
         scrape = wait_until(running, lambda scrape: scrape["migchat_bodies_bytes"] > 12000)
         assert scrape["migchat_bodies_max_bytes"] == 20000
-        assert scrape["migchat_bodies_refused_total"] == 0
+        assert scrape["migchat_refusals_total", {"limit": "bodies"}] == 0
         second.send(request_bytes("POST", "/api/messages/send", head) + b"x" * 12000)
         second.answer("POST", "/api/messages/send").expect(503, "overloaded")
-    scrape = wait_until(running, lambda scrape: scrape["migchat_bodies_refused_total"] == 1)
+    scrape = wait_until(running, lambda scrape: scrape["migchat_refusals_total", {"limit": "bodies"}] == 1)
     wait_until(running, lambda scrape: scrape["migchat_bodies_bytes"] < 12000)
 
 

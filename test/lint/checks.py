@@ -70,9 +70,9 @@ LAYERS = {
     "http": ["base", "http"],
     "net": ["base", "http", "net"],
     "store": ["base", "store/store.h"],
-    "store/sqlite": ["base", "store/store.h", "store/copies.h", "store/sqlite"],
+    "store/sqlite": ["base", "store/store.h", "store/copies.h", "store/measures.h", "store/sqlite"],
     "domain": ["base", "domain", "store/store.h"],
-    "api": ["base", "http", "domain", "api", "store/store.h", "store/copies.h"],
+    "api": ["base", "http", "domain", "api", "store/store.h", "store/copies.h", "store/measures.h"],
     # src/config*, privileges, takeover; main.c, command, admin_client, startup and opening may include all
     "": ["base", "config.h", "config_", "privileges.h", "takeover.h", "healthcheck.h"],
 }

@@ -14,8 +14,10 @@
 #include "store/sqlite/batch.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/require.h"
 #include "store/sqlite/connection.h"
@@ -112,7 +114,13 @@ enum error store_batch_commit(struct store *store)
         error = counters_write(store);
     }
     if (error == OK) {
+        uint64_t since_ns = clock_monotonic_ns();
+
         error = transaction_run(store, "COMMIT", FAILURE_IN_COMMIT);
+        if (error == OK) {
+            histogram_add(&store->home->measures->commit_durations, &histogram_of_durations,
+                          clock_monotonic_ns() - since_ns);
+        }
     }
     if (error != OK) {
         store_batch_rollback(store);
@@ -165,6 +173,7 @@ void changed_note(struct store *store, int64_t account_id)
 void store_batch_rollback(struct store *store)
 {
     REQUIRE(store->phase == STORE_IN_BATCH);
+    tally_add(&store->home->measures->rollbacks, 1);
     store_walk_end(store);
     store->lost_error = OK;
     if (sqlite3_get_autocommit(store->database) == 0) {
@@ -327,14 +336,22 @@ static enum error checkpoint(struct store *store, int mode)
 {
     int frames = 0;
     int copied = 0;
+    struct store_measures *measures = store->home->measures;
+    uint64_t since_ns = clock_monotonic_ns();
     int code = sqlite3_wal_checkpoint_v2(store->database, NULL, mode, &frames, &copied);
 
+    histogram_add(&measures->checkpoint_durations, &histogram_of_durations,
+                  clock_monotonic_ns() - since_ns);
     if (code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY) {
         return store_note_failure(store, code, FAILURE_IN_CHECKPOINT, "checkpoint");
     }
     if (frames >= 0 && copied >= 0) {
         store->wal_frames = frames;
         store->wal_frames_copied = copied;
+        tally_add(&measures->checkpoints_blocked, copied < frames ? 1 : 0);
+        if (frames == 0) {
+            tally_set(&measures->wal_bytes, 0);
+        }
     }
     if (code != SQLITE_OK) {
         log_event(LOG_WARN, "checkpoint_blocked", LOG_INT("wal_frames", store->wal_frames),
@@ -346,9 +363,15 @@ static enum error checkpoint(struct store *store, int mode)
 bool store_disk_is_low(const struct store *store)
 {
     struct statvfs disk;
+    struct stat file;
 
-    if (store->home->is_in_memory || statvfs(store->home->path, &disk) != 0) {
+    if (store->home->is_in_memory || statvfs(store->home->path, &disk) != 0 ||
+        stat(store->home->path, &file) != 0) {
         return false;
     }
-    return (uint64_t)disk.f_bavail * disk.f_frsize < store->home->settings.disk_floor_bytes;
+    uint64_t free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+
+    tally_set(&store->home->measures->disk_free_bytes, free_bytes);
+    tally_set(&store->home->measures->database_bytes, (uint64_t)file.st_size);
+    return free_bytes < store->home->settings.disk_floor_bytes;
 }

@@ -24,6 +24,8 @@
 #define SQL_MAX_BYTES 100000
 /* Steps of SQLite's machine between two looks at whether to stop: well under a millisecond. */
 #define STOP_LOOK_STEPS 4096
+/* Of each page in the WAL (https://sqlite.org/fileformat2.html#the_write_ahead_log). */
+#define WAL_FRAME_HEADER_BYTES 24
 /* What the WAL file is cut back to when it starts over. */
 #define WAL_KEPT_BYTES (16 * 1024 * 1024)
 
@@ -56,6 +58,7 @@ static int on_progress(void *stops);
 static enum error connection_pragma(sqlite3 *database, const char *format, long long value);
 static enum error store_set_up(struct store *store);
 static int on_wal_commit(void *store, sqlite3 *database, const char *schema, int frames);
+static void wal_measure(struct store *writer, int frames);
 static void writer_unregister(struct store *store);
 
 /* ---- connections -----------------------------------------------------------------------------*/
@@ -238,6 +241,9 @@ static enum error store_set_up(struct store *store)
             -(long long)(is_writer ? settings->writer_cache_kib : settings->reader_cache_kib));
     }
     if (error == OK) {
+        error = connection_int(store->database, "PRAGMA page_size", &store->page_bytes);
+    }
+    if (error == OK) {
         error = walk_function_add(store);
     }
     if (error == OK) {
@@ -254,11 +260,24 @@ static int on_wal_commit(void *store, sqlite3 *database, const char *schema, int
     (void)schema;
     if (frames < writer->wal_frames) {
         /* The WAL started over. */
+        writer->wal_frames = 0;
         writer->wal_frames_copied = 0;
         writer->wal_frames_tried_at = 0;
     }
-    writer->wal_frames = frames;
+    wal_measure(writer, frames);
     return SQLITE_OK;
+}
+
+/* The commit appended what makes it so many frames. */
+static void wal_measure(struct store *writer, int frames)
+{
+    struct store_measures *measures = writer->home->measures;
+    int64_t frame_bytes = WAL_FRAME_HEADER_BYTES + writer->page_bytes;
+
+    tally_add(&measures->wal_written_bytes,
+              (uint64_t)(frames - writer->wal_frames) * (uint64_t)frame_bytes);
+    tally_set(&measures->wal_bytes, (uint64_t)frames * (uint64_t)frame_bytes);
+    writer->wal_frames = frames;
 }
 
 void store_close(struct store *store)

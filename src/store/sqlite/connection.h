@@ -112,6 +112,7 @@ struct store {
     bool names_is_known; /* in this snapshot or batch */
     int64_t names;
 
+    int64_t page_bytes;
     int wal_frames;          /* in the WAL file after the last commit */
     int wal_frames_copied;   /* of these, in the database file as well */
     int wal_frames_tried_at; /* when a forced checkpoint last met a reader */

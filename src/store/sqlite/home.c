@@ -49,6 +49,8 @@ enum error store_home_open(const struct store_settings *settings, struct store_h
     REQUIRE(home != NULL);
     connection_configure_library();
     home->settings = *settings;
+    home->measures = settings->measures != NULL ? settings->measures : &home->unmeasured;
+    tally_set(&home->measures->disk_floor_bytes, settings->disk_floor_bytes);
     home->lock_fd = -1;
     gate_init(&home->gate);
     home->is_in_memory = strcmp(settings->path, ":memory:") == 0;

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "store/measures.h"
 #include "store/sqlite/gate.h"
 #include "store/store.h"
 
@@ -22,6 +23,9 @@ struct store_home {
     char path[PATH_MAX];            /* without symbolic links; ":memory:" in memory */
     bool is_in_memory;
     int lock_fd; /* holds the flock on FILE.lock; -1 in memory */
+
+    struct store_measures *measures; /* of the settings, or what nobody reads */
+    struct store_measures unmeasured;
 
     struct gate gate;         /* around the writer's connection */
     struct store *writer;     /* behind the gate; NULL while there is none */

@@ -32,6 +32,11 @@ static const struct route hash_route = {
 static uv_loop_t loop;
 static struct lanes *lanes;
 static struct readiness readiness;
+static struct traffic traffic;
+/* What the lanes had counted when the last exchange came back, all threads together. */
+static struct {
+    uint64_t waits, batches, batch_exchanges, waits_ns;
+} counted[LANE_COUNT];
 static struct lane_plan plans[LANE_COUNT];
 static struct services owners[LANE_COUNT][2];
 static struct exchange *exchanges[COUNT];
@@ -104,10 +109,26 @@ static enum work_verdict rest_run(struct services *services, bool is_idle)
     return atomic_fetch_add(&rest_count, 1) + 1 < atomic_load(&rest_goal) ? WORK_MORE : WORK_DONE;
 }
 
+static void counted_note(void)
+{
+    memset(counted, 0, sizeof(counted));
+    for (int lane = 0; lane < LANE_COUNT; lane++) {
+        for (unsigned i = 0; i < traffic.lanes[lane].thread_count; i++) {
+            const struct lane_thread_traffic *thread = &traffic.lanes[lane].threads[i];
+
+            counted[lane].waits += histogram_count(&thread->waits);
+            counted[lane].waits_ns += tally_read(&thread->waits.sum);
+            counted[lane].batches += histogram_count(&thread->batch_sizes);
+            counted[lane].batch_exchanges += tally_read(&thread->batch_sizes.sum);
+        }
+    }
+}
+
 static void on_returned(struct exchange *exchange)
 {
     returned[returned_count++] = exchange;
     if (returned_count == returned_goal) {
+        counted_note();
         lanes_stop(lanes);
     }
 }
@@ -171,9 +192,9 @@ static void start(bool rests, unsigned goal)
 
     work = (struct work){.run = batch_run, .rest = rests ? rest_run : NULL};
     returned_goal = goal;
-    assert_int_equal(
-        lanes_start(&loop, &work, plans, &readiness, on_returned, on_failed, some_server, &lanes),
-        OK);
+    assert_int_equal(lanes_start(&loop, &work, plans, &readiness, &traffic, on_returned, on_failed,
+                                 some_server, &lanes),
+                     OK);
 }
 
 static bool lend(unsigned index, const struct route *route)
@@ -214,6 +235,12 @@ static void a_batch_is_as_long_as_it_may_be(void **state)
     assert_int_equal(returned_count, COUNT);
     assert_in_range(atomic_load(&batch_count), 3, 4);
     assert_false(atomic_load(&was_busy));
+    assert_int_equal(counted[LANE_READ].waits, COUNT);
+    assert_int_equal(counted[LANE_READ].batches, atomic_load(&batch_count));
+    assert_int_equal(counted[LANE_READ].batch_exchanges, COUNT);
+    assert_int_equal(counted[LANE_WRITE].waits, 0);
+    /* It is gone with the lanes. */
+    assert_int_equal(traffic.lanes[LANE_READ].thread_count, 0);
 }
 
 static void on_lend_later(uv_timer_t *timer)
@@ -245,6 +272,11 @@ static void a_batch_takes_in_what_comes_while_it_is_run(void **state)
     assert_int_equal(atomic_load(&batch_count), 2);
     assert_int_equal(atomic_load(&batch_lens[0]), 4);
     assert_int_equal(atomic_load(&batch_lens[1]), 4);
+    assert_int_equal(counted[LANE_WRITE].waits, COUNT);
+    assert_int_equal(counted[LANE_WRITE].batches, 2);
+    assert_int_equal(counted[LANE_WRITE].batch_exchanges, COUNT);
+    /* Whoever comes to a batch that waits for it hardly waits itself. */
+    assert_in_range(counted[LANE_WRITE].waits_ns, 1, UINT64_C(60) * 1000 * 1000 * 1000);
     for (unsigned i = 0; i < COUNT; i++) {
         assert_ptr_equal(returned[i], exchanges[i]);
     }
@@ -275,7 +307,10 @@ static void a_full_lane_refuses_but_not_a_stream_that_has_begun(void **state)
     start(false, 4);
     assert_true(lend(0, &read_route));
     assert_true(lend(1, &read_route));
+    assert_int_equal(tally_read(&traffic.lanes[LANE_READ].refused), 0);
     assert_false(lend(2, &read_route));
+    assert_int_equal(tally_read(&traffic.lanes[LANE_READ].refused), 1);
+    assert_int_equal(*traffic.lanes[LANE_READ].lent_count, 2);
     exchanges[3]->page = 1;
     assert_true(lend(3, &read_route));
     assert_true(lend(4, &write_route));
