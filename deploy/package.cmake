@@ -91,6 +91,8 @@ package_install("${made}/zsh" share/zsh/vendor-completions _migchat-server)
 package_install("${made}/fish" share/fish/vendor_completions.d migchat-server.fish)
 package_install("${made}/changelog.Debian.gz" share/doc/migchat-server changelog.Debian.gz)
 package_install("${deploy}/debian/copyright" share/doc/migchat-server copyright)
+package_install("${deploy}/grafana-dashboard.json" share/doc/migchat-server/examples
+  grafana-dashboard.json)
 package_install("${deploy}/sysusers.conf" lib/sysusers.d migchat.conf)
 package_install("${deploy}/migchat.service" lib/systemd/system migchat.service)
 package_install("${deploy}/migchat.socket" lib/systemd/system migchat.socket)

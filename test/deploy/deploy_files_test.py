@@ -10,7 +10,7 @@ import tomllib
 
 import yaml
 
-from support.server import binary, run
+from support.server import binary, environment, run
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -157,6 +157,9 @@ def test_fly_toml_fits_the_server():
     assert check["path"] == "/readyz" and f"{check['method']} /readyz" in routes()
     assert (machine["memory"], machine["cpus"], machine["cpu_kind"]) == ("256mb", 1, "shared")
     assert told["mounts"]["destination"] == "/data"
+    assert told["metrics"] == {"port": 9464, "path": "/metrics"}
+    assert told["env"]["MIGCHAT_METRICS_LISTEN"] == "[::]:9464" and service["internal_port"] != 9464
+    assert run("config", "check", env=environment(**told["env"])).returncode == 0
     assert service["auto_stop_machines"] == "stop" and service["auto_start_machines"]
     assert told["kill_signal"] == "SIGTERM"
     drain_ms = int(re.search(r"^MIGCHAT_DRAIN_TIMEOUT_MS=(\d+)", run("config", "dump").stdout,
