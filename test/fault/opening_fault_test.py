@@ -3,7 +3,7 @@ when it is told to, though nothing can be undone before the disk answers."""
 
 import signal
 
-from support import seen
+from support import metrics, seen
 from support.api import Api
 from support.rust_database import RustDatabase, dump, password_hash
 from support.server import Server
@@ -22,13 +22,17 @@ def test_a_disk_that_hangs_in_an_adoption(tmp_path, disk):
     for name in ("migchat.db", COPY, COPY + "-partial"):
         seen.note_adopted_copy(own / name)
     disk.fail("hold")
-    server = Server(own, MIGCHAT_DRAIN_TIMEOUT_MS=300, **disk.environment).spawn()
+    server = Server(own, flags=metrics.FLAGS, MIGCHAT_DRAIN_TIMEOUT_MS=300, **disk.environment).spawn()
     api = Api(int(server.wait_event("opening")["port"]))
     api.get("/health").expect(200)
     api.get("/livez").expect(200)
     api.get("/readyz").expect(503, "migrating")
     api.create_raw("bert", seen.new_password()).expect(503, "migrating")
     disk.wait_until_held()
+    # Metrics are there before the lanes are.
+    scrape = metrics.Scrape(server)
+    assert scrape["migchat_http_requests_total", {"route": "/api/account/create", "status": "503"}] == 1
+    assert not scrape.labels("migchat_lane_depth") and scrape["migchat_commit_duration_seconds_count"] == 0
     server.process.send_signal(signal.SIGTERM)
     server.wait_exit(0)
     assert server.events("opening_cut"), server.log()
