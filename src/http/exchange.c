@@ -21,6 +21,7 @@ static bool request_id_is_valid(struct str id);
 static void request_id_make(char *out);
 static uint64_t hex_digits(uint32_t number);
 static uint64_t request_number_next(void);
+static bool route_has_step(const struct route *route, unsigned step);
 static unsigned last_step(const struct route *route);
 static void page_run(struct exchange *exchange, struct services *services);
 
@@ -98,7 +99,7 @@ enum lane exchange_lane(const struct exchange *exchange)
     if (exchange->page > 0) {
         return route->steps[last_step(route)].lane;
     }
-    REQUIRE(!exchange->is_done && exchange->step <= last_step(route));
+    REQUIRE(!exchange->is_done && route_has_step(route, exchange->step));
     return route->steps[exchange->step].lane;
 }
 
@@ -132,7 +133,7 @@ void exchange_run_step(struct exchange *exchange, struct services *services)
         page_run(exchange, services);
         return;
     }
-    REQUIRE(!exchange->is_done && exchange->step <= last_step(route));
+    REQUIRE(!exchange->is_done && route_has_step(route, exchange->step));
     unsigned begun_again = exchange->begun_again;
     enum error error = exchange->step == 0 ? query_judge(exchange) : OK;
     if (error == OK) {
@@ -147,8 +148,8 @@ void exchange_run_step(struct exchange *exchange, struct services *services)
         exchange->step = 0;
         return;
     }
-    exchange->is_done = exchange->step == last_step(route);
     exchange->step++;
+    exchange->is_done = !route_has_step(route, exchange->step);
 }
 
 void exchange_mark(struct exchange *exchange)
@@ -218,11 +219,16 @@ static uint64_t request_number_next(void)
     return number_mixed(count);
 }
 
+static bool route_has_step(const struct route *route, unsigned step)
+{
+    return step < ROUTE_STEPS_MAX && route->steps[step].run != NULL;
+}
+
 static unsigned last_step(const struct route *route)
 {
     unsigned last = 0;
 
-    while (last + 1 < ROUTE_STEPS_MAX && route->steps[last + 1].run != NULL) {
+    while (route_has_step(route, last + 1)) {
         last++;
     }
     return last;
