@@ -175,9 +175,9 @@ static enum error listeners_start(struct server *server, uv_loop_t *loop)
         listener->is_polled = true;
         server->handles_open++;
         if (i > 0) {
-            /* The first one's are in "opening" and "listening". */
-            log_event(LOG_INFO, "listening_also",
-                      LOG_TEXT("for", server->settings.listeners[i].for_whom),
+            /* The first one's are in "opening" and "listening"; a socket is where it always is. */
+            log_event(server->settings.listeners[i].is_unix ? LOG_DEBUG : LOG_INFO,
+                      "listening_also", LOG_TEXT("for", server->settings.listeners[i].for_whom),
                       LOG_TEXT("address", server->settings.listeners[i].address),
                       LOG_INT("port", listener->port), LOG_END);
         }
