@@ -15,6 +15,7 @@
 #include "api/kept_answers.h"
 #include "api/metrics_routes.h"
 #include "api/routes.h"
+#include "base/changes.h"
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
@@ -60,6 +61,7 @@ static void on_opened(struct opening *opening, enum error error);
 static enum work_verdict work_run(struct services *services, struct list *batch,
                                   struct batch_source *source);
 static enum work_verdict work_rest(struct services *services, bool is_idle);
+static bool work_has_news(const struct services *services);
 static bool work_recall(struct services *services, struct exchange *exchange);
 static void work_keep(struct services *services, const struct exchange *exchange);
 static void signals_start(struct serving *serving, uv_loop_t *loop);
@@ -139,8 +141,11 @@ static void warnings_log(struct buf *warnings)
 static int serve_on(uv_loop_t *loop, const struct config *config, struct crew *crew,
                     unsigned connections_max)
 {
-    static const struct work work = {
-        .run = work_run, .rest = work_rest, .recall = work_recall, .keep = work_keep};
+    static const struct work work = {.run = work_run,
+                                     .rest = work_rest,
+                                     .has_news = work_has_news,
+                                     .recall = work_recall,
+                                     .keep = work_keep};
     struct str origins[CONFIG_ORIGINS_MAX];
     struct cors_policy cors = {.origins = origins};
     const struct cors_policy no_cors = {.origins = NULL};
@@ -165,6 +170,8 @@ static int serve_on(uv_loop_t *loop, const struct config *config, struct crew *c
         .readiness = crew->loop.readiness,
         .traffic = &crew->traffic,
         .work = &work,
+        .changes = crew->changes,
+        .reads_route = &api_event_reads_route,
     };
     char admin_socket[CONFIG_SOCKET_MAX_BYTES];
     if (config_admin_socket(config, admin_socket)) {
@@ -248,6 +255,11 @@ static enum work_verdict work_rest(struct services *services, bool is_idle)
     }
     /* Other failures were logged below and are tried again with the next rest. */
     return error == OK && has_more ? WORK_MORE : WORK_DONE;
+}
+
+static bool work_has_news(const struct services *services)
+{
+    return changes_have_news(services->changes);
 }
 
 static bool work_recall(struct services *services, struct exchange *exchange)

@@ -28,7 +28,6 @@ static enum list_row row_write(struct conversation_list_work *work, struct buf *
                                struct str username);
 static char *row_put(char *at, struct time_writer *times, const struct entry *entry,
                      struct str username, int64_t unread_count);
-static void page_memory_end(struct conversation_list_work *work, struct arena *arena);
 
 /* What a row has beside name and message: at most so much. */
 #define ROW_REST_MAX_BYTES (96u + TIME_RFC3339_LEN + PUT_INT_MAX_BYTES)
@@ -98,7 +97,8 @@ static enum error page_write(struct exchange *exchange, struct store *store)
         error = rows_write(exchange, store);
         store_walk_end(store);
     }
-    page_memory_end(&exchange->work->conversations, &exchange->arena);
+    struct conversation_list_work *work = &exchange->work->conversations;
+    list_page_memory_end(&work->page, &exchange->arena, work->mark, &work->cut_username, 1);
     return error;
 }
 
@@ -175,21 +175,4 @@ static char *row_put(char *at, struct time_writer *times, const struct entry *en
     at = put_str(at, STR("\",\"unread_count\":"));
     at = put_int(at, unread_count);
     return put_str(at, STR("}"));
-}
-
-/* The name of a row that is cut is in what is given back, so it goes through the heap. */
-static void page_memory_end(struct conversation_list_work *work, struct arena *arena)
-{
-    struct buf kept;
-    bool is_cut = work->page.row_offset_bytes > 0;
-
-    buf_init(&kept, work->cut_username.len);
-    if (is_cut) {
-        buf_append_str(&kept, work->cut_username);
-    }
-    arena_rewind(arena, work->mark);
-    if (is_cut) {
-        work->cut_username = arena_copy(arena, buf_str(&kept));
-    }
-    buf_release(&kept);
 }

@@ -127,6 +127,7 @@ static enum error transaction_run(struct services *services, struct list *batch,
                                   struct list **first)
 {
     struct list *begun = *first;
+    uint64_t change = services->changes != NULL ? changes_now(services->changes) : 0;
     enum error error = store_batch_begin(services->store);
 
     if (error != OK) {
@@ -138,6 +139,9 @@ static enum error transaction_run(struct services *services, struct list *batch,
     for (struct list *node = begun; node != batch; node = node->next) {
         bool is_spoiled = false;
 
+        if (!exchange_of(node)->notes_use) {
+            exchange_of(node)->change = change;
+        }
         error = unit_run(services, exchange_of(node), *form, &is_spoiled);
         if (is_spoiled) {
             store_batch_rollback(services->store);

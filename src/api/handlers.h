@@ -60,6 +60,15 @@ enum error api_message_list_filtered(struct exchange *exchange, struct services 
 /* conversations.c */
 enum error api_conversation_list(struct exchange *exchange, struct services *services);
 
+/* event_list.c */
+enum error api_event_list(struct exchange *exchange, struct services *services);
+
+/* event_stream.c */
+enum error api_event_stream(struct exchange *exchange, struct services *services);
+
+/* event_reads.c: in no table; what the streams of net read with */
+enum error api_event_reads(struct exchange *exchange, struct services *services);
+
 /* keys.c */
 enum error api_key_upload(struct exchange *exchange, struct services *services);
 enum error api_key_find(struct exchange *exchange, struct services *services);

@@ -91,6 +91,34 @@ static void part_append(struct str part, size_t *skipped_bytes, struct buf *body
     *skipped_bytes = 0;
 }
 
+/* What is kept is in what is given back, so it goes through the heap. */
+void list_page_memory_end(const struct list_page *page, struct arena *arena, struct arena_mark mark,
+                          struct str *texts, size_t count)
+{
+    struct buf kept;
+    size_t at = 0;
+
+    if (page->row_offset_bytes == 0) {
+        arena_rewind(arena, mark);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        at += texts[i].len;
+    }
+    buf_init(&kept, at);
+    for (size_t i = 0; i < count; i++) {
+        buf_append_str(&kept, texts[i]);
+    }
+    at = 0;
+    arena_rewind(arena, mark);
+    struct str copy = arena_copy(arena, buf_str(&kept));
+    for (size_t i = 0; i < count; i++) {
+        texts[i].ptr = copy.ptr + at;
+        at += texts[i].len;
+    }
+    buf_release(&kept);
+}
+
 void list_page_close(const struct list_page *page, struct buf *body)
 {
     buf_append_str(body, page->has_rows ? STR("]") : STR("[]"));

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/str.h"
 
@@ -36,6 +37,10 @@ char *list_page_row_begin(struct list_page *page, struct buf *body, size_t max_b
 enum list_row list_page_row_end(struct list_page *page, struct buf *body, const char *end);
 /* Adds a row that is made already, and what separates it from the one before. */
 enum list_row list_page_add(struct list_page *page, struct buf *body, struct str row);
+/* Gives back what one page took from the arena behind `mark`. The texts that the row being cut was
+ * made with are kept, since another rename must not shift what is left of it. */
+void list_page_memory_end(const struct list_page *page, struct arena *arena, struct arena_mark mark,
+                          struct str *texts, size_t count);
 /* Ends the array; there is always room for it. */
 void list_page_close(const struct list_page *page, struct buf *body);
 

@@ -12,25 +12,14 @@
  *    the walk goes on from there without writing, at most LIMIT_MAX rows.
  */
 #include "api/handlers.h"
+#include "api/message_row.h"
 #include "api/moment.h"
-#include "api/name_memo.h"
 #include "api/params.h"
 #include "api/services.h"
 #include "api/work.h"
-#include "base/clock.h"
 #include "base/log.h"
-#include "base/put.h"
 #include "domain/message.h"
 #include "domain/name.h"
-
-/* What a row has beside its entry's numbers and its three texts: at most so much. */
-#define ROW_REST_MAX_BYTES (96u + TIME_RFC3339_LEN + 2 * PUT_INT_MAX_BYTES)
-
-struct message_row {
-    struct entry entry;
-    struct str from;
-    struct str to;
-};
 
 static enum error list_begin(struct exchange *exchange, struct services *services,
                              const struct page_params *params, int64_t other_id);
@@ -42,10 +31,8 @@ static enum error row_names_find(struct exchange *exchange, struct name_memo *me
                                  struct message_row *row);
 static enum list_row row_write(struct message_list_work *work, struct buf *body,
                                struct time_writer *times, const struct message_row *row);
-static char *row_put(char *at, struct time_writer *times, const struct message_row *row);
 static enum error link_write(struct exchange *exchange, struct store *store, uint64_t rows_left,
                              int64_t last_seq);
-static void page_memory_end(struct message_list_work *work, struct arena *arena);
 
 enum error api_message_list(struct exchange *exchange, struct services *services)
 {
@@ -143,7 +130,8 @@ static enum error page_write(struct exchange *exchange, struct store *store)
         error = rows_write(exchange, store);
         store_walk_end(store);
     }
-    page_memory_end(&exchange->work->messages, &exchange->arena);
+    struct message_list_work *work = &exchange->work->messages;
+    list_page_memory_end(&work->page, &exchange->arena, work->mark, work->cut_names, 2);
     return error;
 }
 
@@ -191,55 +179,31 @@ static enum error row_names_find(struct exchange *exchange, struct name_memo *me
                                  struct message_row *row)
 {
     const struct message_list_work *work = &exchange->work->messages;
-    bool is_received = row->entry.kind == ENTRY_MESSAGE_RECEIVED;
 
     if (work->page.row_offset_bytes > 0) {
         if (row->entry.seq != work->cut_seq) {
             log_event(LOG_ERROR, "entry_vanished", LOG_INT("seq", work->cut_seq), LOG_END);
             return ERROR_STORE_FAILED;
         }
-        row->from = work->cut_from;
-        row->to = work->cut_to;
+        row->from = work->cut_names[0];
+        row->to = work->cut_names[1];
         return OK;
     }
-    enum error error =
-        name_memo_find(memo, exchange->account_id, is_received ? &row->to : &row->from);
-    if (error != OK) {
-        return error;
-    }
-    return name_memo_find(memo, row->entry.other_id, is_received ? &row->from : &row->to);
+    return message_row_find_names(row, exchange->account_id, memo);
 }
 
 static enum list_row row_write(struct message_list_work *work, struct buf *body,
                                struct time_writer *times, const struct message_row *row)
 {
-    size_t max_bytes = ROW_REST_MAX_BYTES + row->from.len + row->to.len + row->entry.text.len;
-    char *at = list_page_row_begin(&work->page, body, max_bytes);
+    char *at = list_page_row_begin(&work->page, body, message_row_max_bytes(row));
+    enum list_row written = list_page_row_end(&work->page, body, message_row_put(at, times, row));
 
-    enum list_row written = list_page_row_end(&work->page, body, row_put(at, times, row));
     if (written == LIST_ROW_CUT) {
         work->cut_seq = row->entry.seq;
-        work->cut_from = row->from;
-        work->cut_to = row->to;
+        work->cut_names[0] = row->from;
+        work->cut_names[1] = row->to;
     }
     return written;
-}
-
-static char *row_put(char *at, struct time_writer *times, const struct message_row *row)
-{
-    at = put_str(at, STR("{\"id\":"));
-    at = put_int(at, row->entry.ref);
-    at = put_str(at, STR(",\"from_username\":\""));
-    at = put_str(at, row->from);
-    at = put_str(at, STR("\",\"to_username\":\""));
-    at = put_str(at, row->to);
-    at = put_str(at, STR("\",\"content\":\""));
-    at = put_str(at, row->entry.text);
-    at = put_str(at, STR("\",\"created_at\":\""));
-    at = put_str(at, time_write_rfc3339(times, row->entry.created_at_ms));
-    at = put_str(at, STR("\",\"seq\":"));
-    at = put_int(at, row->entry.seq);
-    return put_str(at, STR("}"));
 }
 
 /* Walks on over the rows that are still asked for; a row behind them is what the link tells. */
@@ -261,25 +225,4 @@ static enum error link_write(struct exchange *exchange, struct store *store, uin
         rows_left--;
         last_seq = entry.seq;
     }
-}
-
-/* The names of a row that is cut are in what is given back, so they go through the heap. */
-static void page_memory_end(struct message_list_work *work, struct arena *arena)
-{
-    struct buf names;
-    bool is_cut = work->page.row_offset_bytes > 0;
-
-    buf_init(&names, work->cut_from.len + work->cut_to.len);
-    if (is_cut) {
-        buf_append_str(&names, work->cut_from);
-        buf_append_str(&names, work->cut_to);
-    }
-    arena_rewind(arena, work->mark);
-    if (is_cut) {
-        struct str copy = arena_copy(arena, buf_str(&names));
-
-        work->cut_from.ptr = copy.ptr;
-        work->cut_to.ptr = copy.ptr + work->cut_from.len;
-    }
-    buf_release(&names);
 }

@@ -1,7 +1,7 @@
 /* name_memo.h - account names as they go into answers, each looked up once a page.
  *
  * Uses:    base, store/store.h.
- * Used by: api/message_list.c.
+ * Used by: api.
  * Thread:  the lane's.
  * Memory:  names live in the arena given; the memo itself is the caller's.
  */

@@ -65,6 +65,9 @@ static const struct route routes[] = {
      {{LANE_WRITE, api_message_mark_read}}},
     {METHOD_GET, "/api/conversations", TOKEN, BODY_NONE, {{LANE_READ, api_conversation_list}}},
 
+    {METHOD_GET, "/api/events", TOKEN, BODY_NONE, {{LANE_READ, api_event_list}}},
+    {METHOD_GET, "/api/events/stream", TOKEN, BODY_NONE, {{LANE_READ, api_event_stream}}},
+
     {METHOD_POST, "/api/keys/upload", TOKEN, BODY_REQUIRED, {{LANE_WRITE, api_key_upload}}},
     {METHOD_POST, "/api/keys/claim", TOKEN, BODY_REQUIRED, {{LANE_WRITE, api_key_claim}}},
     {METHOD_GET, "/api/keys/{username}", NO_TOKEN, BODY_NONE, {{LANE_READ, api_key_find}}},
@@ -73,5 +76,8 @@ static const struct route routes[] = {
     {METHOD_GET, "/openapi.json", NO_TOKEN, BODY_NONE, {{LANE_LOOP, api_openapi}}},
     {METHOD_GET, "/docs", NO_TOKEN, BODY_NONE, {{LANE_LOOP, api_docs}}},
 };
+
+const struct route api_event_reads_route = {
+    METHOD_GET, "-", NO_TOKEN, BODY_NONE, {{LANE_READ, api_event_reads}}};
 
 const struct route_table api_routes = {routes, sizeof routes / sizeof routes[0]};

@@ -8,5 +8,7 @@
 #include "http/router.h"
 
 extern const struct route_table api_routes;
+/* In no table: what streams read with (http/event_reads.h). */
+extern const struct route api_event_reads_route;
 
 #endif

@@ -36,10 +36,9 @@ struct message_list_work {
     bool is_paged;            /* a Link tells when there is more */
     uint64_t rows_left;
     struct list_page page;
-    int64_t cut_seq; /* the row that is cut, while page.row_offset_bytes > 0 */
-    struct str cut_from;
-    struct str cut_to;
-    struct arena_mark mark; /* what is behind it lasts one page */
+    int64_t cut_seq;         /* the row that is cut, while page.row_offset_bytes > 0 */
+    struct str cut_names[2]; /* from, to */
+    struct arena_mark mark;  /* what is behind it lasts one page */
 };
 
 struct conversation_list_work {
@@ -49,6 +48,17 @@ struct conversation_list_work {
     struct list_page page;
     struct str cut_username; /* the row that is cut, while page.row_offset_bytes > 0 */
     struct arena_mark mark;  /* what is behind it lasts one page */
+};
+
+/* Events of a long poll; see event_list.c. */
+struct event_list_work {
+    int64_t last_seq;   /* of the last event written whole */
+    uint64_t rows_left; /* of the limit */
+    bool has_more;      /* there are entries above the limit */
+    bool is_closed;     /* the array is; what follows it may be on the next page */
+    struct list_page page;
+    struct str cut_names[2];
+    struct arena_mark mark; /* what is behind it lasts one page */
 };
 
 struct session_list_work {
@@ -69,6 +79,7 @@ struct api_work {
         struct account_work account;
         struct message_list_work messages;
         struct conversation_list_work conversations;
+        struct event_list_work events;
         struct session_list_work sessions;
         struct metrics_work metrics;
     };

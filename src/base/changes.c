@@ -2,6 +2,9 @@
  * one that did not finds the mark above its own number. */
 #include "base/changes.h"
 
+#include "base/require.h"
+
+static void news_tell(struct changes *changes, int64_t account_id);
 static uint64_t slot_of(int64_t account_id);
 
 uint64_t changes_begin(const struct changes *changes)
@@ -11,7 +14,24 @@ uint64_t changes_begin(const struct changes *changes)
 
 void changes_mark_account(struct changes *changes, int64_t account_id, uint64_t number)
 {
-    atomic_store(&changes->of_account[slot_of(account_id)], number);
+    uint64_t slot = slot_of(account_id);
+
+    atomic_store(&changes->of_account[slot], number);
+    if (atomic_load(&changes->followers[slot]) > 0) {
+        news_tell(changes, account_id);
+    }
+}
+
+static void news_tell(struct changes *changes, int64_t account_id)
+{
+    uint64_t told = atomic_load_explicit(&changes->news_told, memory_order_relaxed);
+
+    if (told - atomic_load(&changes->news_taken) == CHANGES_NEWS_MAX) {
+        atomic_store(&changes->news_are_lost, true);
+        return;
+    }
+    changes->news[told & (CHANGES_NEWS_MAX - 1)] = account_id;
+    atomic_store(&changes->news_told, told + 1);
 }
 
 void changes_mark_names(struct changes *changes, uint64_t number)
@@ -32,7 +52,47 @@ uint64_t changes_now(const struct changes *changes)
 bool changes_since(const struct changes *changes, int64_t account_id, uint64_t number)
 {
     return atomic_load(&changes->of_names) > number ||
-           atomic_load(&changes->of_account[slot_of(account_id)]) > number;
+           changes_of_log_since(changes, account_id, number);
+}
+
+bool changes_of_log_since(const struct changes *changes, int64_t account_id, uint64_t number)
+{
+    return atomic_load(&changes->of_account[slot_of(account_id)]) > number;
+}
+
+void changes_follow(struct changes *changes, int64_t account_id)
+{
+    atomic_fetch_add(&changes->followers[slot_of(account_id)], 1);
+}
+
+void changes_unfollow(struct changes *changes, int64_t account_id)
+{
+    uint32_t before = atomic_fetch_sub(&changes->followers[slot_of(account_id)], 1);
+
+    REQUIRE(before > 0);
+}
+
+bool changes_take_news(struct changes *changes, int64_t *out_account_id)
+{
+    uint64_t taken = atomic_load_explicit(&changes->news_taken, memory_order_relaxed);
+
+    if (taken == atomic_load(&changes->news_told)) {
+        return false;
+    }
+    *out_account_id = changes->news[taken & (CHANGES_NEWS_MAX - 1)];
+    atomic_store(&changes->news_taken, taken + 1);
+    return true;
+}
+
+bool changes_take_loss(struct changes *changes)
+{
+    return atomic_exchange(&changes->news_are_lost, false);
+}
+
+bool changes_have_news(const struct changes *changes)
+{
+    return atomic_load(&changes->news_taken) != atomic_load(&changes->news_told) ||
+           atomic_load(&changes->news_are_lost);
 }
 
 static uint64_t slot_of(int64_t account_id)

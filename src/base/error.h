@@ -65,6 +65,10 @@
     X(WITH_USER_MISSING, "with_user_missing", 400, "The parameter with_user is required")          \
     X(LIMIT_NOT_ALLOWED, "limit_not_allowed", 400, "limit is a whole number from 1 to 1000")       \
     X(SEQ_NOT_ALLOWED, "seq_not_allowed", 400, "This is not the seq of such an entry")             \
+    X(CURSOR_NOT_ALLOWED, "cursor_not_allowed", 400, "A cursor is what the server gave as one")    \
+    X(CURSOR_GONE, "cursor_gone", 410,                                                             \
+      "This cursor leads nowhere; list again and go on from there")                                \
+    X(WAIT_NOT_ALLOWED, "wait_not_allowed", 400, "wait is a whole number of seconds from 0 to 60") \
     X(KEY_NOT_ALLOWED, "key_not_allowed", 400,                                                     \
       "An idempotency key is 1 to 64 visible ASCII characters, the same in header and body")       \
     X(KEY_REUSED, "key_reused", 409, "This key was used for another message")                      \

@@ -72,6 +72,10 @@ void exchange_clear(struct exchange *exchange)
     exchange->may_be_kept = false;
     exchange->change = 0;
     exchange->page_is_made = false;
+    exchange->follow = (struct follow){0};
+    exchange->is_resumed = false;
+    exchange->wait_left_s = 0;
+    exchange->reads = NULL;
 }
 
 void exchange_name(struct exchange *exchange)
@@ -150,6 +154,18 @@ void exchange_run_step(struct exchange *exchange, struct services *services)
     }
     exchange->step++;
     exchange->is_done = !route_has_step(route, exchange->step);
+}
+
+void exchange_run_again(struct exchange *exchange, unsigned wait_left_s)
+{
+    REQUIRE(exchange->page == 0);
+    response_clear(&exchange->response);
+    exchange->step = 0;
+    exchange->is_done = false;
+    exchange->notes_use = false;
+    exchange->follow = (struct follow){0};
+    exchange->is_resumed = true;
+    exchange->wait_left_s = wait_left_s;
 }
 
 void exchange_mark(struct exchange *exchange)

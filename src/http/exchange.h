@@ -20,8 +20,24 @@
 #include "http/response.h"
 #include "http/router.h"
 
-struct conn;     /* net/conn.h: only the loop follows it */
-struct api_work; /* api/work.h: what one route's steps hand on to each other; in the arena */
+struct event_reads; /* http/event_reads.h */
+struct conn;        /* net/conn.h: only the loop follows it */
+struct api_work;    /* api/work.h: what one route's steps hand on to each other; in the arena */
+
+/* What the connection does once a handler has looked at the log and wants more of it. */
+enum follow_kind {
+    FOLLOW_NOTHING,
+    FOLLOW_POLL,  /* there is nothing yet: put the request aside, run it again when there is */
+    FOLLOW_EVENTS /* the answer goes on with the events behind the cursor, as Server-Sent Events */
+};
+
+struct follow {
+    enum follow_kind kind;
+    int64_t cursor_seq; /* the last entry the client knows */
+    unsigned wait_s;    /* FOLLOW_POLL: at most so long, 1 to FOLLOW_WAIT_MAX_S */
+    bool is_behind;     /* FOLLOW_EVENTS: there are entries above the cursor already */
+};
+#define FOLLOW_WAIT_MAX_S 60u
 
 struct exchange {
     struct list node;   /* in a lane's queue while lent */
@@ -52,6 +68,11 @@ struct exchange {
                          the account is shown (api/kept_answers.h) */
     uint64_t change;
     bool page_is_made; /* in the batch that is run */
+
+    struct follow follow;      /* set by a handler */
+    bool is_resumed;           /* a poll that was put aside and is run again */
+    unsigned wait_left_s;      /* of one that is resumed; 0: it answers with what there is */
+    struct event_reads *reads; /* of the streams, which such an exchange belongs to; else NULL */
 };
 
 /* Never NULL. */
@@ -74,6 +95,8 @@ MUST_CHECK enum error exchange_begin_again(struct exchange *exchange);
  * response it makes). For a page of a streamed body empties the response's body and runs the last
  * step again; an error there makes the response `failed`, since its head is out already. */
 void exchange_run_step(struct exchange *exchange, struct services *services);
+/* The whole route once more, for a poll that was put aside or had nothing to tell. */
+void exchange_run_again(struct exchange *exchange, unsigned wait_left_s);
 /* Before a step is run that may be undone; and as if it had not been run since: empties the
  * response. Not for pages. */
 void exchange_mark(struct exchange *exchange);

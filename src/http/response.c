@@ -189,6 +189,8 @@ static char *type_put(char *at, enum content_type type)
         return put_str(at, STR("Content-Type: text/plain; charset=utf-8\r\n" NO_STORE));
     case CONTENT_PROBLEM:
         return put_str(at, STR("Content-Type: application/problem+json\r\n" NO_STORE));
+    case CONTENT_EVENTS:
+        return put_str(at, STR("Content-Type: text/event-stream\r\n" NO_STORE));
     case CONTENT_OWN:
         break;
     }

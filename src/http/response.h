@@ -27,7 +27,14 @@ struct exchange;
 
 /* With CONTENT_OWN the response's own fields say Content-Type and Cache-Control; all others are
  * no-store. */
-enum content_type { CONTENT_NONE, CONTENT_JSON, CONTENT_TEXT, CONTENT_PROBLEM, CONTENT_OWN };
+enum content_type {
+    CONTENT_NONE,
+    CONTENT_JSON,
+    CONTENT_TEXT,
+    CONTENT_PROBLEM,
+    CONTENT_EVENTS,
+    CONTENT_OWN
+};
 
 struct response {
     int status; /* 0 until answered */

@@ -1,5 +1,5 @@
 /* conn.c - the life of a connection: its events and states; conn_request.c reads requests,
- * conn_write.c writes answers.
+ * conn_write.c writes answers, conn_stream.c follows an account.
  *
  *                     +------------ answered, goes on ------------+
  *                     v                                           |
@@ -11,6 +11,8 @@
  *                                            |  ^------- READY <--- page came back         |
  *                                            +------- page written: the next one ----------+
  *
+ *   READY --poll that waits--> FOLLOWING --news, time--> READY
+ *   STREAMING --opened--> FOLLOWING, events as they come, --over--> FINISHING
  *   READY, STREAMING --last answer--> FINISHING --all written--> LINGERING --their end--> CLOSING
  *   every state --error, time limit, cut--> CLOSING
  *
@@ -51,10 +53,12 @@ static const unsigned moves[CONN_STATE_COUNT] = {
     [CONN_IDLE] = MOVE(CONN_HEAD) | MOVE(CONN_FINISHING) | MOVE(CONN_CLOSING),
     [CONN_HEAD] = MOVE(CONN_BODY) | MOVE(CONN_READY) | MOVE(CONN_FINISHING) | MOVE(CONN_CLOSING),
     [CONN_BODY] = MOVE(CONN_READY) | MOVE(CONN_FINISHING) | MOVE(CONN_CLOSING),
-    [CONN_READY] = MOVE(CONN_LENT) | MOVE(CONN_STREAMING) | MOVE(CONN_IDLE) | MOVE(CONN_FINISHING) |
-                   MOVE(CONN_CLOSING),
+    [CONN_READY] = MOVE(CONN_LENT) | MOVE(CONN_STREAMING) | MOVE(CONN_FOLLOWING) | MOVE(CONN_IDLE) |
+                   MOVE(CONN_FINISHING) | MOVE(CONN_CLOSING),
     [CONN_LENT] = MOVE(CONN_READY) | MOVE(CONN_CLOSING),
-    [CONN_STREAMING] = MOVE(CONN_LENT) | MOVE(CONN_READY) | MOVE(CONN_CLOSING),
+    [CONN_STREAMING] =
+        MOVE(CONN_LENT) | MOVE(CONN_READY) | MOVE(CONN_FOLLOWING) | MOVE(CONN_CLOSING),
+    [CONN_FOLLOWING] = MOVE(CONN_READY) | MOVE(CONN_FINISHING) | MOVE(CONN_CLOSING),
     [CONN_FINISHING] = MOVE(CONN_LINGERING) | MOVE(CONN_CLOSING),
     [CONN_LINGERING] = MOVE(CONN_CLOSING),
     [CONN_CLOSING] = 0,
@@ -144,6 +148,10 @@ static void on_bytes(struct conn *conn, const char *bytes, size_t len)
 
     if (conn->state == CONN_LINGERING) {
         deadline_clear(&conn->deadline);
+        return;
+    }
+    if (conn->state == CONN_FOLLOWING && conn->stream->kind != FOLLOW_POLL) {
+        /* Requests behind a stream, which has no end but the connection's. */
         return;
     }
     taken = conn_parse(conn, bytes, len);
@@ -247,8 +255,15 @@ static bool conn_advance(struct conn *conn)
         conn_go_on(conn);
         return true;
     case CONN_STREAMING:
-        conn_next_page(conn);
+        if (conn->exchange->follow.kind == FOLLOW_EVENTS) {
+            conn_drop_input(conn);
+            conn_follow(conn);
+        } else {
+            conn_next_page(conn);
+        }
         return true;
+    case CONN_FOLLOWING:
+        return conn_follow_on(conn);
     case CONN_FINISHING:
         conn_linger(conn);
         return false;
@@ -344,6 +359,8 @@ static enum deadline_kind deadline_wanted(const struct conn *conn)
         return DEADLINE_BODY;
     case CONN_LINGERING:
         return DEADLINE_LINGER;
+    case CONN_FOLLOWING:
+        return conn->stream->kind == FOLLOW_POLL ? conn_poll_deadline(conn) : DEADLINE_HEARTBEAT;
     default:
         return DEADLINE_KIND_COUNT;
     }
@@ -361,6 +378,10 @@ void conn_deadline_passed(struct conn *conn, enum deadline_kind kind)
     } else if ((kind == DEADLINE_HEAD || kind == DEADLINE_BODY) && conn->state != CONN_IDLE) {
         conn_refuse(conn, ERROR_REQUEST_TIMEOUT);
         conn_settle(conn);
+    } else if (kind == DEADLINE_HEARTBEAT) {
+        conn_beat(conn);
+    } else if (kind >= DEADLINE_POLL) {
+        conn_resume_poll(conn);
     } else {
         conn_close(conn);
     }
@@ -370,6 +391,10 @@ void conn_exchange_returned(struct exchange *exchange)
 {
     struct conn *conn = exchange->owner;
 
+    if (exchange->reads != NULL) {
+        streams_read_returned(exchange->reads->streams, exchange);
+        return;
+    }
     conn->is_lent = false;
     if (conn->state == CONN_CLOSING) {
         conn_free_if_done(conn);
@@ -381,6 +406,10 @@ void conn_exchange_returned(struct exchange *exchange)
 
 void conn_drain(struct conn *conn)
 {
+    if (conn->state == CONN_FOLLOWING) {
+        conn_drain_stream(conn);
+        return;
+    }
     if (conn->state != CONN_IDLE || conn->input != NULL) {
         return;
     }
@@ -397,6 +426,7 @@ void conn_close(struct conn *conn)
         return;
     }
     conn_set_state(conn, CONN_CLOSING);
+    conn_drop_stream(conn);
     deadline_clear(&conn->deadline);
     uv_close((uv_handle_t *)&conn->tcp, on_closed);
 }

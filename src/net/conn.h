@@ -17,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/list.h"
+#include "http/event_reads.h"
 #include "http/exchange.h"
 #include "http/parser.h"
 #include "net/connections.h"
@@ -30,6 +31,7 @@ enum conn_state {
     CONN_READY,     /* the request is here or its exchange came back: the next step is ours */
     CONN_LENT,      /* a lane has the exchange */
     CONN_STREAMING, /* a page of the answer is on its way, more follow */
+    CONN_FOLLOWING, /* it waits for what comes in an account's log: `stream` is set */
     CONN_FINISHING, /* the last answer is on its way */
     CONN_LINGERING, /* it was sent and so was our end; what comes is thrown away */
     CONN_CLOSING,   /* the handle is closing or closed */
@@ -45,6 +47,7 @@ struct conn {
     struct exchange *exchange; /* from the first byte of a request to the end of its answer */
     struct output *output;     /* while something is to be written */
     struct input *input;       /* while something read is not parsed; reading stops then */
+    struct stream *stream;     /* CONN_FOLLOWING */
     struct conn *next_resting; /* in connections->resting */
     int64_t lingers_until_ms;
     uint32_t request_bytes; /* of the unfinished request, counted in connections->held_bytes */
@@ -76,7 +79,16 @@ void conn_exchange_returned(struct exchange *exchange);
 /* Its deadline of this kind passed. */
 void conn_deadline_passed(struct conn *conn, enum deadline_kind kind);
 
-/* The rest is for conn.c, conn_request.c and conn_write.c. */
+/* For streams: a poll's account has news, or its time is over; the request is run again. */
+void conn_resume_poll(struct conn *conn);
+/* What was read for its stream, which is behind and between two writes; `has_more` may be above
+ * it. */
+void conn_take_events(struct conn *conn, const struct event_reads *reads,
+                      const struct event_read *read, bool has_more);
+/* The stream is over: as it should be, or cut. */
+void conn_end_stream(struct conn *conn, bool is_cut);
+
+/* The rest is for conn.c, conn_request.c, conn_write.c and conn_stream.c. */
 
 /* REQUIREs that the move is in the table. */
 void conn_set_state(struct conn *conn, enum conn_state state);
@@ -121,6 +133,10 @@ void conn_next_page(struct conn *conn);
 void conn_add_page(struct conn *conn);
 /* Tells the client to send the body it announced. */
 void conn_say_continue(struct conn *conn);
+/* Its place for what is to be written; no write may be pending. */
+struct output *conn_output(struct conn *conn);
+/* The exchange is answered: counts it, and tells of it in the log. */
+void conn_note_end(struct conn *conn);
 /* Whether so much is gathered that it must be written before more is. */
 bool conn_is_gathered(const struct conn *conn);
 /* Whether a write is pending. */
@@ -130,5 +146,24 @@ bool conn_is_writing(const struct conn *conn);
 MUST_CHECK bool conn_flush(struct conn *conn);
 /* DEADLINE_WRITE passed: true while the client still takes something. */
 MUST_CHECK bool conn_is_taking(struct conn *conn);
+
+/* conn_stream.c */
+
+/* CONN_READY, the request wants to wait: puts it aside. False when it is to be run again instead:
+ * the log has grown meanwhile, or it cannot wait. */
+bool conn_park(struct conn *conn);
+/* CONN_STREAMING, the first page of a stream is written: goes on with its events. */
+void conn_follow(struct conn *conn);
+/* CONN_FOLLOWING, nothing is to be written: sees to what comes next. False when that is an event.
+ */
+bool conn_follow_on(struct conn *conn);
+/* DEADLINE_HEARTBEAT passed. */
+void conn_beat(struct conn *conn);
+/* The server drains, CONN_FOLLOWING. */
+void conn_drain_stream(struct conn *conn);
+/* Of a poll that was put aside. */
+enum deadline_kind conn_poll_deadline(const struct conn *conn);
+/* Frees the stream, if there is one. */
+void conn_drop_stream(struct conn *conn);
 
 #endif

@@ -31,7 +31,6 @@ static bool answer_carries_body(const struct exchange *exchange);
 static void page_put(struct conn *conn, bool is_last);
 static void body_put(struct output *output, struct buf *body, struct str tail);
 static void exchange_end(struct conn *conn);
-static struct output *output_of(struct conn *conn);
 static unsigned output_parts(const struct output *output, uv_buf_t parts[OUTPUT_PARTS_MAX]);
 static unsigned parts_drop_front(uv_buf_t *parts, unsigned count, size_t len);
 static void on_written(uv_write_t *write, int status);
@@ -51,7 +50,7 @@ void conn_answer(struct conn *conn)
     if (connections->is_draining || conn->closes_unread) {
         response->closes = true;
     }
-    output = output_of(conn);
+    output = conn_output(conn);
     response_write_head(exchange, conn_policy(conn)->cors, connections_date(connections),
                         &output->gathered);
     conn->has_answered = true;
@@ -114,7 +113,7 @@ void conn_add_page(struct conn *conn)
 
 static void page_put(struct conn *conn, bool is_last)
 {
-    struct output *output = output_of(conn);
+    struct output *output = conn_output(conn);
     struct exchange *exchange = conn->exchange;
     struct buf *body = &exchange->response.body;
     struct str tail = {0};
@@ -150,12 +149,19 @@ static void body_put(struct output *output, struct buf *body, struct str tail)
 
 static void exchange_end(struct conn *conn)
 {
+    bool ends = response_ends_connection(conn->exchange) || conn->connections->is_draining;
+
+    conn_note_end(conn);
+    conn_drop_exchange(conn);
+    conn_set_state(conn, ends ? CONN_FINISHING : CONN_IDLE);
+}
+
+void conn_note_end(struct conn *conn)
+{
     struct exchange *exchange = conn->exchange;
-    bool ends = response_ends_connection(exchange) || conn->connections->is_draining;
     uint64_t duration_ns = clock_monotonic_ns() - exchange->began_at_ns;
 
     traffic_count(conn_traffic(conn), exchange->route, exchange->response.status, duration_ns);
-
     /* The route's pattern, not the path: paths hold names of accounts. */
     log_event(LOG_DEBUG, "request", LOG_TEXT("request_id", exchange->request_id),
               LOG_STR("method", method_name(exchange->request.method)),
@@ -164,16 +170,14 @@ static void exchange_end(struct conn *conn)
               LOG_TEXT("code", error_code(exchange->response.error)),
               LOG_INT("duration_us", (int64_t)(duration_ns / NS_PER_US)), LOG_END);
     exchange->began_at_ns = 0; /* it is counted */
-    conn_drop_exchange(conn);
-    conn_set_state(conn, ends ? CONN_FINISHING : CONN_IDLE);
 }
 
 void conn_say_continue(struct conn *conn)
 {
-    buf_append_str(&output_of(conn)->gathered, STR("HTTP/1.1 100 Continue\r\n\r\n"));
+    buf_append_str(&conn_output(conn)->gathered, STR("HTTP/1.1 100 Continue\r\n\r\n"));
 }
 
-static struct output *output_of(struct conn *conn)
+struct output *conn_output(struct conn *conn)
 {
     if (conn->output == NULL) {
         conn->output = connections_take_output(conn->connections);

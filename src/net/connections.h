@@ -1,7 +1,7 @@
 /* connections.h - what all connections of one server share: settings, lanes, time limits, the
  * buffer they read into, the pools of what an idle connection does not hold, the date.
  *
- * Uses:    uv, base, http/exchange, net/server.h, net/deadline, net/lane.
+ * Uses:    uv, base, http/exchange, net/server.h, net/deadline, net/lane, net/streams.
  * Used by: net/server, net/conn*.
  * Thread:  the loop.
  * Memory:  embedded in the server; what is taken from a pool is given back or freed with it.
@@ -22,6 +22,7 @@
 #include "net/deadline.h"
 #include "net/lane.h"
 #include "net/server.h"
+#include "net/streams.h"
 
 /* One read takes at most this much, and a connection keeps at most this much unparsed. */
 #define SLAB_BYTES (16u * 1024u)
@@ -69,6 +70,9 @@ struct connections {
     bool is_draining;
     /* After one was freed that had come from this listener. */
     void (*on_gone)(struct connections *connections, unsigned listener);
+    /* After a read of the streams came back. */
+    void (*on_read_over)(struct connections *connections);
+    struct streams streams;
     struct pool exchanges;
     struct pool outputs;
     struct pool inputs;

@@ -16,16 +16,19 @@
 #include <uv.h>
 
 #include "base/list.h"
+#include "http/exchange.h"
 
 enum deadline_kind {
-    DEADLINE_HEAD,   /* a head, from accept or from its first byte */
-    DEADLINE_BODY,   /* a body, from the end of its head */
-    DEADLINE_IDLE,   /* the next request, from the end of the last answer */
-    DEADLINE_WRITE,  /* a part of the write limit: see conn_write.c */
-    DEADLINE_LINGER, /* the client's end, after the last answer */
-    DEADLINE_ACCEPT, /* accepting paused because descriptors ran out */
-    DEADLINE_DRAIN,  /* what is in flight when the server drains */
-    DEADLINE_KIND_COUNT
+    DEADLINE_HEAD,      /* a head, from accept or from its first byte */
+    DEADLINE_BODY,      /* a body, from the end of its head */
+    DEADLINE_IDLE,      /* the next request, from the end of the last answer */
+    DEADLINE_WRITE,     /* a part of the write limit: see conn_write.c */
+    DEADLINE_LINGER,    /* the client's end, after the last answer */
+    DEADLINE_HEARTBEAT, /* a stream that has nothing to say */
+    DEADLINE_ACCEPT,    /* accepting paused because descriptors ran out */
+    DEADLINE_DRAIN,     /* what is in flight when the server drains */
+    DEADLINE_POLL,      /* a poll that waits for one second; the next ones for two, and so on */
+    DEADLINE_KIND_COUNT = DEADLINE_POLL + FOLLOW_WAIT_MAX_S
 };
 
 struct deadline {

@@ -36,14 +36,14 @@ static void queue_init(struct lane_queue *queue, enum lane lane, const struct la
 static enum error queue_start(struct lanes *lanes, struct lane_queue *queue);
 static void on_prepare(uv_prepare_t *prepare);
 static void queue_hand_over(struct lane_queue *queue);
-static void on_woken(uv_async_t *returned);
+static void on_async(uv_async_t *returned);
 static void queue_stop(struct lane_queue *queue);
 static void on_handle_closed(uv_handle_t *handle);
 static struct lane_queue *queue_of(struct lanes *lanes, enum lane lane);
 
 enum error lanes_start(uv_loop_t *loop, const struct work *work,
                        const struct lane_plan plans[LANE_COUNT], struct readiness *readiness,
-                       struct traffic *traffic, exchange_returned on_returned,
+                       struct traffic *traffic, exchange_returned on_returned, lanes_woken on_woken,
                        lanes_failed on_failed, struct server *server, struct lanes **out_lanes)
 {
     struct lanes *lanes = calloc(1, sizeof(*lanes));
@@ -55,6 +55,7 @@ enum error lanes_start(uv_loop_t *loop, const struct work *work,
     lanes->readiness = readiness;
     lanes->traffic = traffic;
     lanes->on_returned = on_returned;
+    lanes->on_woken = on_woken;
     lanes->on_failed = on_failed;
     lanes->server = server;
     atomic_init(&lanes->is_refusing, false);
@@ -62,7 +63,7 @@ enum error lanes_start(uv_loop_t *loop, const struct work *work,
     for (int lane = 0; lane < LANE_COUNT; lane++) {
         queue_init(&lanes->queues[lane], (enum lane)lane, &plans[lane]);
     }
-    if (uv_async_init(loop, &lanes->returned, on_woken) != 0) {
+    if (uv_async_init(loop, &lanes->returned, on_async) != 0) {
         log_event(LOG_ERROR, "lanes_not_started", LOG_TEXT("reason", "no descriptor"), LOG_END);
         for (int lane = 0; lane < LANE_COUNT; lane++) {
             queue_stop(&lanes->queues[lane]);
@@ -204,7 +205,7 @@ static void queue_hand_over(struct lane_queue *queue)
     }
 }
 
-static void on_woken(uv_async_t *returned)
+static void on_async(uv_async_t *returned)
 {
     struct lanes *lanes = container_of(returned, struct lanes, returned);
     /* Read before `done` is: see 4. */
@@ -227,6 +228,7 @@ static void on_woken(uv_async_t *returned)
             lanes->on_returned(container_of(node, struct exchange, node));
         }
     }
+    lanes->on_woken(lanes->server);
     if (has_failed && !lanes->has_told) {
         lanes->has_told = true;
         lanes->on_failed(lanes->server);
@@ -256,7 +258,7 @@ static void queue_stop(struct lane_queue *queue)
     free(queue->threads);
     queue->threads = NULL;
     queue->started_count = 0;
-    /* on_woken may be what led here, and locks nothing that lends nothing. */
+    /* on_async may be what led here, and locks nothing that lends nothing. */
     uv_cond_destroy(&queue->filled);
     uv_mutex_destroy(&queue->lock);
 }

@@ -40,6 +40,8 @@ struct work {
     /* Write lane only, after every batch and once when idle for a second (`is_idle`): chores and
      * checkpoints, in short slices. */
     enum work_verdict (*rest)(struct services *services, bool is_idle);
+    /* Write lane only, after a rest: whether it left something for the loop to see. May be NULL. */
+    bool (*has_news)(const struct services *services);
     /* On the loop, both may be NULL. Before an exchange is lent for its first step: true when it
      * was answered at once (is_done). And before an answer that came back is written. */
     bool (*recall)(struct services *loop_services, struct exchange *exchange);
@@ -59,15 +61,18 @@ struct server; /* net/server.h */
 
 /* Called on the loop for each exchange that came back. */
 typedef void (*exchange_returned)(struct exchange *exchange);
+/* Called on the loop after all that was ready came back, or a rest has news. */
+typedef void (*lanes_woken)(struct server *server);
 /* Called on the loop once when a lane reported WORK_FATAL, after its exchanges came back. */
 typedef void (*lanes_failed)(struct server *server);
 
-/* `server` is what on_failed gets. On failure the caller's loop turns once more. */
+/* `server` is what on_woken and on_failed get. On failure the caller's loop turns once more. */
 MUST_CHECK enum error lanes_start(uv_loop_t *loop, const struct work *work,
                                   const struct lane_plan plans[LANE_COUNT],
                                   struct readiness *readiness, struct traffic *traffic,
-                                  exchange_returned on_returned, lanes_failed on_failed,
-                                  struct server *server, struct lanes **out_lanes);
+                                  exchange_returned on_returned, lanes_woken on_woken,
+                                  lanes_failed on_failed, struct server *server,
+                                  struct lanes **out_lanes);
 /* Lends the exchange to the lane of its next step. False when the lane is full or refuses: still
  * the caller's. Later pages of a stream (page > 0) find a full lane open. The threads see it when
  * the loop next polls. */

@@ -63,6 +63,7 @@ struct lanes {
     struct readiness *readiness;
     struct traffic *traffic;
     exchange_returned on_returned;
+    lanes_woken on_woken;
     lanes_failed on_failed;
     struct server *server;
     atomic_bool is_refusing;

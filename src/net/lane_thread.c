@@ -176,10 +176,14 @@ static bool thread_run(struct lane_thread *thread, struct list *batch)
 
 static enum rest thread_rest(struct lane_thread *thread, enum rest rest)
 {
+    struct lanes *lanes = thread->lanes;
     enum work_verdict verdict = WORK_DONE;
 
-    if (!atomic_load(&thread->lanes->is_refusing)) {
-        verdict = thread->lanes->work->rest(thread->services, rest == REST_WHEN_IDLE);
+    if (!atomic_load(&lanes->is_refusing)) {
+        verdict = lanes->work->rest(thread->services, rest == REST_WHEN_IDLE);
+        if (lanes->work->has_news != NULL && lanes->work->has_news(thread->services)) {
+            uv_async_send(&lanes->returned);
+        }
     }
     if (verdict == WORK_FATAL) {
         thread_fail(thread);

@@ -31,6 +31,9 @@
 #define ACCEPTS_PER_TURN_MAX 64
 /* How soon accepting is tried again when descriptors ran out and none was closed. */
 #define ACCEPT_PAUSE_MS 250u
+/* Proxies close what is silent for a minute; and it is how a stream whose client is gone is found.
+ */
+#define HEARTBEAT_MS 15000u
 
 struct listener {
     uv_poll_t poll;
@@ -66,7 +69,9 @@ static unsigned place_of(const struct listener *listener);
 static void accept_go_on(struct listener *listener);
 static void accept_stop(struct listener *listener);
 static void on_connection_gone(struct connections *connections, unsigned place);
+static void on_read_over(struct connections *connections);
 static void on_deadline(struct deadlines *deadlines, struct deadline *deadline);
+static void on_lanes_woken(struct server *server);
 static void on_lanes_failed(struct server *server);
 static void cut(struct server *server);
 static void stop_if_done(struct server *server);
@@ -83,6 +88,7 @@ enum error server_start(uv_loop_t *loop, const struct server_settings *settings,
     connections_init(&server->connections, loop, &server->settings);
     traffic_start(server);
     server->connections.on_gone = on_connection_gone;
+    server->connections.on_read_over = on_read_over;
     deadline_init(&server->drain_limit);
     error = listeners_open(server);
     if (error != OK) {
@@ -189,19 +195,25 @@ static enum error listeners_start(struct server *server, uv_loop_t *loop)
 static void timer_start(struct server *server, uv_loop_t *loop)
 {
     const struct server_settings *settings = &server->settings;
-    const unsigned duration_ms[DEADLINE_KIND_COUNT] = {
+    unsigned duration_ms[DEADLINE_KIND_COUNT] = {
         [DEADLINE_HEAD] = settings->head_timeout_ms,
         [DEADLINE_BODY] = settings->body_timeout_ms,
         [DEADLINE_IDLE] = settings->idle_timeout_ms,
         [DEADLINE_WRITE] = settings->write_timeout_ms / WRITE_LOOKS,
         [DEADLINE_LINGER] = LINGER_SILENCE_MS,
+        [DEADLINE_HEARTBEAT] = HEARTBEAT_MS,
         [DEADLINE_ACCEPT] = ACCEPT_PAUSE_MS,
         [DEADLINE_DRAIN] = settings->drain_timeout_ms,
     };
 
+    for (unsigned i = 0; i < FOLLOW_WAIT_MAX_S; i++) {
+        duration_ms[DEADLINE_POLL + i] = (i + 1) * 1000;
+    }
     deadlines_init(&server->connections.deadlines, loop, duration_ms, on_deadline);
     REQUIRE(uv_check_init(loop, &server->connections.turn_end) == 0);
-    server->handles_open = 2;
+    streams_open(&server->connections.streams, &server->connections, settings->changes,
+                 settings->reads_route);
+    server->handles_open = 3;
 }
 
 enum error server_open_lanes(struct server *server, const struct lane_plan plans[LANE_COUNT])
@@ -211,8 +223,8 @@ enum error server_open_lanes(struct server *server, const struct lane_plan plans
 
     REQUIRE(connections->lanes == NULL && !connections->is_draining);
     enum error error = lanes_start(connections->loop, settings->work, plans, settings->readiness,
-                                   settings->traffic, conn_exchange_returned, on_lanes_failed,
-                                   server, &connections->lanes);
+                                   settings->traffic, conn_exchange_returned, on_lanes_woken,
+                                   on_lanes_failed, server, &connections->lanes);
     if (error == OK) {
         atomic_store(&settings->readiness->is_migrating, false);
         log_event(LOG_INFO, "listening", LOG_TEXT("address", settings->listeners[0].address),
@@ -310,6 +322,16 @@ static void on_connection_gone(struct connections *connections, unsigned place)
     stop_if_done(server);
 }
 
+static void on_read_over(struct connections *connections)
+{
+    stop_if_done(container_of(connections, struct server, connections));
+}
+
+static void on_lanes_woken(struct server *server)
+{
+    streams_take_news(&server->connections.streams);
+}
+
 static void on_deadline(struct deadlines *deadlines, struct deadline *deadline)
 {
     struct connections *connections = container_of(deadlines, struct connections, deadlines);
@@ -381,7 +403,8 @@ static void stop_if_done(struct server *server)
 {
     struct connections *connections = &server->connections;
 
-    if (!connections->is_draining || server->is_stopping || connections->count > 0) {
+    if (!connections->is_draining || server->is_stopping || connections->count > 0 ||
+        connections->streams.reads_lent > 0) {
         return;
     }
     server->is_stopping = true;
@@ -395,6 +418,7 @@ static void timer_close(struct server *server)
 {
     deadlines_close(&server->connections.deadlines, on_handle_closed);
     uv_close((uv_handle_t *)&server->connections.turn_end, on_handle_closed);
+    streams_close(&server->connections.streams, on_handle_closed);
 }
 
 static void on_handle_closed(uv_handle_t *handle)
@@ -405,6 +429,8 @@ static void on_handle_closed(uv_handle_t *handle)
         server = container_of(handle, struct listener, poll)->server;
     } else if (handle->type == UV_CHECK) {
         server = container_of(handle, struct server, connections.turn_end);
+    } else if (handle->type == UV_IDLE) {
+        server = container_of(handle, struct server, connections.streams.turn);
     } else {
         server = container_of(handle, struct server, connections.deadlines.timer);
     }

@@ -104,6 +104,8 @@ struct store_moment {
     int64_t head_seq;          /* of the account's log; 0 when it is empty */
     int64_t names;             /* renames and deletions of the whole server so far */
 };
+/* The epoch alone; as long as the store is open. */
+struct str store_epoch(const struct store *store);
 MUST_CHECK enum error store_moment_find(struct store *store, int64_t account_id,
                                         struct store_moment *out_moment);
 
@@ -247,6 +249,10 @@ MUST_CHECK enum error store_walk_begin(struct store *store, const struct message
  * the next step or the end. */
 MUST_CHECK enum error store_walk_next(struct store *store, bool *out_found,
                                       struct entry *out_entry);
+/* Starts a walk the other way: every entry above `after_seq`, of whatever kind, oldest first. A gap
+ * means that the log is being removed (see chore.h). */
+MUST_CHECK enum error store_walk_begin_upwards(struct store *store, int64_t account_id,
+                                               int64_t after_seq);
 /* From now on only messages below `before_seq`, at one look-up for whatever lies in between. For
  * walks through all conversations. */
 void store_walk_skip(struct store *store, int64_t before_seq);

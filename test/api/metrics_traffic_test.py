@@ -210,7 +210,8 @@ def test_every_route_of_the_table_can_be_told(watched):
     alice = watched.api.create()
     for method, path in routes:
         target = path.replace("{username}", "nobody").replace("{id}", "77")
-        watched.api.request(method, target, alice.token)
+        # A stream has no end.
+        watched.api.request("HEAD" if path.endswith("/stream") else method, target, alice.token)
         if "logout" in path or "delete" in path:
             alice = watched.api.create()
     scrape = Scrape(watched)

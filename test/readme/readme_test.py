@@ -18,6 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TOKEN = re.compile(r"^[A-Za-z0-9]{32}$")
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+CURSOR = re.compile(r"^[A-Za-z0-9]{16}:\d+$")
 START_DEADLINE_S = 300
 STOP_DEADLINE_S = 20
 
@@ -56,8 +57,8 @@ def same_shape(expected, got, where="answer"):
         assert isinstance(got, list) and len(expected) == len(got), f"{where}: {expected} is not {got}"
         for place, (one, other) in enumerate(zip(expected, got)):
             same_shape(one, other, f"{where}[{place}]")
-    elif isinstance(expected, str) and (TOKEN.match(expected) or TIME.match(expected)):
-        pattern = TOKEN if TOKEN.match(expected) else TIME
+    elif isinstance(expected, str) and any(form.match(expected) for form in (TOKEN, TIME, CURSOR)):
+        pattern = next(form for form in (TOKEN, TIME, CURSOR) if form.match(expected))
         assert isinstance(got, str) and pattern.match(got), f"{where}: {got!r} has not the form of {expected!r}"
     else:
         assert expected == got, f"{where}: {expected!r} is not {got!r}"

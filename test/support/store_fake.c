@@ -333,6 +333,11 @@ bool store_disk_is_low(const struct store *store)
     return store->home->disk_is_low;
 }
 
+struct str store_epoch(const struct store *store)
+{
+    return (struct str){store->home->epoch, EPOCH_LEN};
+}
+
 enum error store_moment_find(struct store *store, int64_t account_id,
                              struct store_moment *out_moment)
 {

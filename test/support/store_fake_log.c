@@ -13,7 +13,7 @@ static bool is_message(const struct entry *entry);
 static const struct entry *last_entry(const struct store *store, int64_t account_id);
 static const struct entry *entry_row(const struct store *store, int64_t account_id, int64_t seq);
 static bool walk_can_start(const struct store *store, const struct message_walk *walk);
-static bool walk_meets(const struct message_walk *walk, const struct fake_entry *row);
+static bool walk_meets(const struct store *store, const struct fake_entry *row);
 static struct fake_conversation *conversation_row(struct store *store, int64_t account_id,
                                                   int64_t other_id);
 static int compare_heads(const void *a, const void *b);
@@ -110,6 +110,7 @@ enum error store_walk_begin(struct store *store, const struct message_walk *walk
     if (error == OK) {
         store->walk = *walk;
         store->is_walking = true;
+        store->walks_upwards = false;
         if (walk->other_id != 0 && walk->before_seq != INT64_MAX && !walk_can_start(store, walk)) {
             store->walk.before_seq = 0;
         }
@@ -125,9 +126,22 @@ static bool walk_can_start(const struct store *store, const struct message_walk 
     return entry != NULL && is_message(entry) && entry->other_id == walk->other_id;
 }
 
+enum error store_walk_begin_upwards(struct store *store, int64_t account_id, int64_t after_seq)
+{
+    REQUIRE(!store->is_walking);
+    enum error error = fake_enter(store);
+
+    if (error == OK) {
+        store->walk = (struct message_walk){.account_id = account_id, .after_seq = after_seq};
+        store->is_walking = true;
+        store->walks_upwards = true;
+    }
+    return error;
+}
+
 enum error store_walk_next(struct store *store, bool *out_found, struct entry *out_entry)
 {
-    const struct entry *newest = NULL;
+    const struct entry *next = NULL;
     enum error error;
 
     REQUIRE(store->is_walking);
@@ -140,21 +154,23 @@ enum error store_walk_next(struct store *store, bool *out_found, struct entry *o
     for (size_t i = 0; i < entries->count; i++) {
         const struct fake_entry *row = FAKE_ROW(*entries, struct fake_entry, i);
 
-        if (walk_meets(&store->walk, row) && (newest == NULL || row->entry.seq > newest->seq)) {
-            newest = &row->entry;
+        if (walk_meets(store, row) &&
+            (next == NULL || (row->entry.seq < next->seq) == store->walks_upwards)) {
+            next = &row->entry;
         }
     }
     free(store->walk_text);
     store->walk_text = NULL;
-    *out_found = newest != NULL;
-    if (newest != NULL) {
-        store->walk.before_seq = newest->seq;
-        store->walk_text = malloc(newest->text.len + 1);
+    *out_found = next != NULL;
+    if (next != NULL) {
+        store->walk.before_seq = next->seq;
+        store->walk.after_seq = store->walks_upwards ? next->seq : store->walk.after_seq;
+        store->walk_text = malloc(next->text.len + 1);
         REQUIRE(store->walk_text != NULL);
-        if (newest->text.len > 0) {
-            memcpy(store->walk_text, newest->text.ptr, newest->text.len);
+        if (next->text.len > 0) {
+            memcpy(store->walk_text, next->text.ptr, next->text.len);
         }
-        *out_entry = *newest;
+        *out_entry = *next;
         out_entry->text.ptr = store->walk_text;
         out_entry->received = 0;
         out_entry->chain = 0;
@@ -162,16 +178,20 @@ enum error store_walk_next(struct store *store, bool *out_found, struct entry *o
     return OK;
 }
 
-static bool walk_meets(const struct message_walk *walk, const struct fake_entry *row)
+static bool walk_meets(const struct store *store, const struct fake_entry *row)
 {
-    return row->account_id == walk->account_id && is_message(&row->entry) &&
-           (walk->other_id == 0 || row->entry.other_id == walk->other_id) &&
-           row->entry.seq < walk->before_seq && row->entry.seq > walk->after_seq;
+    const struct message_walk *walk = &store->walk;
+
+    if (row->account_id != walk->account_id || row->entry.seq <= walk->after_seq) {
+        return false;
+    }
+    return store->walks_upwards || (is_message(&row->entry) && row->entry.seq < walk->before_seq &&
+                                    (walk->other_id == 0 || row->entry.other_id == walk->other_id));
 }
 
 void store_walk_skip(struct store *store, int64_t before_seq)
 {
-    REQUIRE(store->is_walking && store->walk.other_id == 0);
+    REQUIRE(store->is_walking && !store->walks_upwards && store->walk.other_id == 0);
     if (before_seq < store->walk.before_seq) {
         store->walk.before_seq = before_seq;
     }

@@ -112,6 +112,7 @@ struct store {
     struct fake_rows before_batch; /* while in a batch that is not lost */
     struct fake_rows before_unit;  /* while in a unit */
     bool is_walking;
+    bool walks_upwards;       /* through every entry above walk.after_seq, which moves up */
     struct message_walk walk; /* before_seq moves down with each step */
     char *walk_text;          /* of the last step; on the heap, so that a late look is found out */
     size_t calls_until_failure;

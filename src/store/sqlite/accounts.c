@@ -26,6 +26,11 @@ static bool name_cache_slot_holds(const struct store *store, const struct name_c
 static void name_cache_keep(struct store *store, int64_t account_id, struct str name);
 static void name_cache_drop(struct store *store, int64_t account_id);
 
+struct str store_epoch(const struct store *store)
+{
+    return (struct str){store->epoch, EPOCH_LEN};
+}
+
 enum error store_moment_find(struct store *store, int64_t account_id,
                              struct store_moment *out_moment)
 {

@@ -83,7 +83,8 @@ struct query {
 /* struct message_walk of store.h and where it stands. */
 struct walk_state {
     bool is_open;
-    bool has_query; /* `query` is between two steps and must be ended */
+    bool has_query;  /* `query` is between two steps and must be ended */
+    bool is_upwards; /* `wanted` holds account_id and after_seq, the rest is not used */
     struct message_walk wanted;
     int64_t next_seq; /* all conversations: exclusive bound of what is to come; one: the entry */
     struct query query;

@@ -5,6 +5,8 @@
  * jumped over with one seek. The end of a run of other entries is told by the chain of any of them.
  * One conversation: from link to link of its chain, one look-up each.
  *
+ * Upwards: one range scan of everything, since streams leave nothing out.
+ *
  * An entry's numbers are not fetched column by column: the row hands them all to an SQL function of
  * ours, log_entry, for half the price. The text is borrowed from the statement, so the statement
  * stays where it is until the next step.
@@ -19,6 +21,8 @@
 
 static const char WALK_ALL[] = "SELECT " ENTRY_SQL " FROM log WHERE account_id = ?1"
                                " AND seq < ?2 ORDER BY seq DESC";
+static const char WALK_UPWARDS[] = "SELECT " ENTRY_SQL " FROM log WHERE account_id = ?1"
+                                   " AND seq > ?2 ORDER BY seq";
 static const char WALK_ONE[] =
     "SELECT " ENTRY_SQL ", chain FROM log WHERE account_id = ?1 AND seq = ?2";
 static const char CHAIN_FIND[] =
@@ -32,6 +36,8 @@ static enum error walk_step_all(struct walk_state *walk, struct store *store, bo
 static enum error run_step_over(struct walk_state *walk, struct store *store);
 static enum error walk_step_one(struct walk_state *walk, struct store *store, bool *out_found,
                                 struct entry *out_entry);
+static enum error walk_step_upwards(struct walk_state *walk, struct store *store, bool *out_found,
+                                    struct entry *out_entry);
 static enum error walk_query_end(struct walk_state *walk);
 
 enum error walk_function_add(struct store *store)
@@ -70,6 +76,7 @@ enum error store_walk_begin(struct store *store, const struct message_walk *walk
     }
     store->walk.is_open = true;
     store->walk.has_query = false;
+    store->walk.is_upwards = false;
     store->walk.wanted = *walk;
     store->walk.next_seq = first_seq;
     store->walk.row = (struct entry){0};
@@ -108,11 +115,25 @@ static enum error chain_start_find(struct store *store, const struct message_wal
     return error;
 }
 
+enum error store_walk_begin_upwards(struct store *store, int64_t account_id, int64_t after_seq)
+{
+    REQUIRE(!store->walk.is_open);
+    store->walk.is_open = true;
+    store->walk.has_query = false;
+    store->walk.is_upwards = true;
+    store->walk.wanted = (struct message_walk){.account_id = account_id, .after_seq = after_seq};
+    store->walk.row = (struct entry){0};
+    return OK;
+}
+
 enum error store_walk_next(struct store *store, bool *out_found, struct entry *out_entry)
 {
     struct walk_state *walk = &store->walk;
 
     REQUIRE(walk->is_open);
+    if (walk->is_upwards) {
+        return walk_step_upwards(walk, store, out_found, out_entry);
+    }
     return walk->wanted.other_id == 0 ? walk_step_all(walk, store, out_found, out_entry)
                                       : walk_step_one(walk, store, out_found, out_entry);
 }
@@ -121,7 +142,7 @@ void store_walk_skip(struct store *store, int64_t before_seq)
 {
     struct walk_state *walk = &store->walk;
 
-    REQUIRE(walk->is_open && walk->wanted.other_id == 0);
+    REQUIRE(walk->is_open && !walk->is_upwards && walk->wanted.other_id == 0);
     if (before_seq < walk->next_seq) {
         walk->next_seq = before_seq;
     }
@@ -216,6 +237,31 @@ static enum error walk_step_one(struct walk_state *walk, struct store *store, bo
         return error;
     }
     walk->next_seq = query_int(&walk->query, 2);
+    walk->row.text = query_text(&walk->query, 1);
+    *out_found = true;
+    *out_entry = walk->row;
+    return OK;
+}
+
+static enum error walk_step_upwards(struct walk_state *walk, struct store *store, bool *out_found,
+                                    struct entry *out_entry)
+{
+    if (!walk->has_query) {
+        walk->query = query_read(store, WALK_UPWARDS);
+        query_bind_int(&walk->query, walk->wanted.account_id);
+        query_bind_int(&walk->query, walk->wanted.after_seq);
+        walk->has_query = true;
+    }
+    if (!query_step(&walk->query)) {
+        enum error error = walk_query_end(walk);
+
+        if (error == OK) {
+            *out_found = false;
+        }
+        return error;
+    }
+    /* Where a query begun again after its end goes on. */
+    walk->wanted.after_seq = walk->row.seq;
     walk->row.text = query_text(&walk->query, 1);
     *out_found = true;
     *out_entry = walk->row;

@@ -133,6 +133,11 @@ static void on_returned(struct exchange *exchange)
     }
 }
 
+static void on_woken(struct server *server)
+{
+    (void)server;
+}
+
 static void on_failed(struct server *server)
 {
     assert_ptr_equal(server, some_server);
@@ -192,8 +197,8 @@ static void start(bool rests, unsigned goal)
 
     work = (struct work){.run = batch_run, .rest = rests ? rest_run : NULL};
     returned_goal = goal;
-    assert_int_equal(lanes_start(&loop, &work, plans, &readiness, &traffic, on_returned, on_failed,
-                                 some_server, &lanes),
+    assert_int_equal(lanes_start(&loop, &work, plans, &readiness, &traffic, on_returned, on_woken,
+                                 on_failed, some_server, &lanes),
                      OK);
 }
 

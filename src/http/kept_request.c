@@ -1,0 +1,48 @@
+/* kept_request.c - the head is written as a client would write it and read by the same parser, so
+ * there is one way into an exchange. */
+#include "http/kept_request.h"
+
+#include "base/require.h"
+#include "http/parser.h"
+
+/* What decides about the answer: by whom, for whom, in which form, and whether others follow. The
+ * request's id is written from the exchange, which may have made it. */
+static const struct str kept_fields[] = {
+    {"Host", 4}, {"Authorization", 13}, {"Origin", 6}, {"Accept", 6}, {"Connection", 10},
+};
+
+void kept_request_append(const struct exchange *exchange, struct buf *out)
+{
+    const struct request *request = &exchange->request;
+
+    buf_append_str(out, method_name(request->method));
+    buf_append_char(out, ' ');
+    buf_append_str(out, request_target(request));
+    buf_append_format(out, " HTTP/1.%u\r\n", (unsigned)request->version_minor);
+    for (size_t i = 0; i < sizeof kept_fields / sizeof kept_fields[0]; i++) {
+        struct str value;
+
+        if (request_field_find(request, kept_fields[i], &value)) {
+            buf_append_str(out, kept_fields[i]);
+            buf_append_str(out, STR(": "));
+            buf_append_str(out, value);
+            buf_append_str(out, STR("\r\n"));
+        }
+    }
+    buf_append_format(out, "X-Request-Id: %s\r\n\r\n", exchange->request_id);
+}
+
+void kept_request_restore(struct exchange *exchange, struct str head,
+                          const struct admission_policy *policy)
+{
+    struct http_parser parser;
+    enum error error = OK;
+    size_t taken = 0;
+    bool must_close = false;
+
+    http_parser_init(&parser);
+    http_parser_begin(&parser, &exchange->request);
+    /* It was taken once, and by the same rules. */
+    REQUIRE(http_parser_feed(&parser, head.ptr, head.len, &taken, &error) == PARSER_HEAD);
+    REQUIRE(exchange_admit(exchange, policy, &must_close) == ADMITTED);
+}

@@ -1,0 +1,19 @@
+/* sse.c - events go under the default name "message", so that one listener sees all of them; the
+ * type is in the data. */
+#include "http/sse.h"
+
+void sse_opening_append(struct buf *out)
+{
+    buf_append_format(out, ": connected\nretry: %u\n\n", SSE_RETRY_MS);
+}
+
+struct str sse_heartbeat(void)
+{
+    return STR(":\n\n");
+}
+
+void sse_reconnect_append(struct buf *out, unsigned retry_ms)
+{
+    buf_append_format(out, "retry: %u\ndata: {\"type\":\"reconnect\",\"retry_ms\":%u}\n\n",
+                      retry_ms, retry_ms);
+}
