@@ -9,7 +9,6 @@ import pytest
 
 from support import metrics
 from support.metrics import Scrape
-from support.server import run
 
 BATCH, COMMIT = "migchat_lane_batch_requests", "migchat_commit_duration_seconds"
 LANES = ("read", "write", "hash")
@@ -131,11 +130,10 @@ def test_in_memory_there_is_no_lane_to_read_and_no_disk(start):
 def test_a_text_longer_than_a_page_comes_in_chunks(watched):
     """Every route has answered: more than the 64 KiB that are sent at once."""
     alice = watched.api.create()
-    for line in run("routes").stdout.splitlines():
-        method, path = line.split()
-        watched.api.request(method, path.replace("{username}", "nobody").replace("{id}", "77"), alice.token)
-        watched.api.request(method, path.replace("{username}", "nobody").replace("{id}", "77") + "?a=%zz", alice.token)
-        if "logout" in path or "delete" in path:
+    for method, target in metrics.requests_of_all_routes():
+        watched.api.request(method, target, alice.token)
+        watched.api.request(method, target + "?a=%zz", alice.token)
+        if "logout" in target or "delete" in target:
             alice = watched.api.create()
     status, fields, body = metrics.get(watched, Accept=metrics.ACCEPT["openmetrics"])
     assert status == 200 and len(body) > 65536

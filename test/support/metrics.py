@@ -11,7 +11,7 @@ from prometheus_client import parser as prometheus_parser
 from prometheus_client.openmetrics import parser as openmetrics_parser
 
 from support.http import ANSWER_DEADLINE_S
-from support.server import ROOT
+from support.server import ROOT, run
 
 FLAGS = ("--metrics-listen", "127.0.0.1:0")
 OPENMETRICS = "application/openmetrics-text"
@@ -19,6 +19,15 @@ OPENMETRICS = "application/openmetrics-text"
 ACCEPT = {"text": "text/plain;version=0.0.4;q=1,*/*;q=0.1",
           "openmetrics": f"{OPENMETRICS};version=1.0.0;q=0.8,{OPENMETRICS};version=0.0.1;q=0.75,"
                          "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"}
+
+
+def requests_of_all_routes():
+    """(method, target) of one request for each route of the public table."""
+    for line in run("routes").stdout.splitlines():
+        method, path = line.split()
+        # A stream has no end.
+        method = "HEAD" if path.endswith("/stream") else method
+        yield method, path.replace("{username}", "nobody").replace("{id}", "77")
 
 
 def port_of(server):
