@@ -348,8 +348,11 @@ def test_a_thousand_wait_and_cost_little(start):
     server = start(flags=("--max-connections", "2000"))
     alice = server.api.create()
     cursor = now(alice)
+    # What is in flight at once is pooled, and stays.
+    connections = [waiting(server, alice, cursor, wait=60) for _ in range(500)]
+    settled(server, alice)
     before = server.rss_bytes()
-    connections = [waiting(server, alice, cursor, wait=60) for _ in range(1000)]
+    connections += [waiting(server, alice, cursor, wait=60) for _ in range(1000)]
     settled(server, alice)
     grown = server.rss_bytes() - before
     print(f"{grown / 1000:.0f} bytes for each poll that waits")
