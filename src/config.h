@@ -102,8 +102,9 @@ enum config_sync { SYNC_NORMAL, SYNC_FULL };
     GROUP("Log, on stderr")                                                                        \
     OPTION(LOG_LEVEL, "log-level", "MIGCHAT_LOG", LEVEL, 0, 0, "", "info", "LEVEL",                \
            "trace, debug, info, warn, error or off; RUST_LOG counts too, below MIGCHAT_LOG")       \
-    OPTION(LOG_FORMAT, "log-format", "MIGCHAT_LOG_FORMAT", CHOICE, 0, 0, "auto|text|json", "auto", \
-           "auto|text|json", "auto: text on a terminal, else JSON lines")
+    OPTION(LOG_FORMAT, "log-format", "MIGCHAT_LOG_FORMAT", CHOICE, 0, 0, "auto|text|json|journal", \
+           "auto", "auto|text|json|journal",                                                       \
+           "auto: text on a terminal, with priorities for the journal, else JSON lines")
 
 enum option {
 #define CONFIG_NO_GROUP(title)

@@ -41,7 +41,7 @@ enum error api_readyz(struct exchange *exchange, struct services *services)
         return ERROR_WRITER_STUCK;
     }
     if (atomic_load(&readiness->disk_is_low)) {
-        return ERROR_DISK_FULL;
+        return ERROR_DISK_LOW;
     }
     return answer_ok(exchange);
 }

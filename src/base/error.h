@@ -82,6 +82,7 @@
     X(DRAINING, "draining", 503, "The server is stopping; nothing was done, try again")            \
     X(MIGRATING, "migrating", 503, "The database is being prepared; nothing was done, try later")  \
     X(WRITER_STUCK, "writer_stuck", 503, "The writer does not answer")                             \
+    X(DISK_LOW, "disk_low", 503, "The disk is nearly full")                                        \
     X(DISK_FULL, "disk_full", 503, "The disk is full; nothing was done")                           \
     X(STORE_FAILED, "store_failed", 503, "The database did not answer; nothing was done")          \
     X(OUTCOME_UNKNOWN, "outcome_unknown", 503,                                                     \

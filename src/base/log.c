@@ -9,8 +9,11 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -32,10 +35,15 @@ struct line {
 
 typedef size_t (*character_escape)(uint32_t code_point, char out[ESCAPE_MAX_BYTES]);
 
+static enum log_form form_found(void);
+static bool stderr_is_journal(void);
 static void write_json(struct line *line, const char *ts, enum log_level level, const char *event,
                        const struct log_value *values);
 static void write_text(struct line *line, const char *ts, enum log_level level, const char *event,
                        const struct log_value *values);
+static void write_journal(struct line *line, enum log_level level, const char *event,
+                          const struct log_value *values);
+static void write_text_values(struct line *line, const char *event, const struct log_value *values);
 static bool text_is_plain(struct str text);
 static void put_escaped(struct line *line, struct str text, character_escape escape);
 static size_t escape_json(uint32_t code_point, char out[ESCAPE_MAX_BYTES]);
@@ -48,19 +56,47 @@ static void line_send(const struct line *line);
 
 static const char *const level_names[] = {"trace", "debug", "info", "warn", "error", "off"};
 
-/* Written before any thread starts, read by all. */
-static enum log_level level_least = LOG_INFO;
-static bool is_json = true;
+/* Of syslog(3), which the journal takes over. */
+static const char priorities[] = {'7', '7', '6', '4', '3'};
+
+/* Read by all threads; each is right by itself, so nothing has to be seen together. */
+static _Atomic(enum log_level) level_least = LOG_INFO;
+static _Atomic(enum log_form) form_used = LOG_FORM_JSON;
 
 void log_setup(enum log_level least, enum log_form form)
 {
-    level_least = least;
-    is_json = form == LOG_FORM_JSON || (form == LOG_FORM_AUTO && isatty(STDERR_FILENO) == 0);
+    atomic_store_explicit(&form_used, form == LOG_FORM_AUTO ? form_found() : form,
+                          memory_order_relaxed);
+    atomic_store_explicit(&level_least, least, memory_order_relaxed);
+}
+
+static enum log_form form_found(void)
+{
+    if (stderr_is_journal()) {
+        return LOG_FORM_JOURNAL;
+    }
+    return isatty(STDERR_FILENO) != 0 ? LOG_FORM_TEXT : LOG_FORM_JSON;
+}
+
+/* The variable may be inherited by something whose stderr goes elsewhere, so it names the socket:
+ * device and inode. */
+static bool stderr_is_journal(void)
+{
+    const char *named = getenv("JOURNAL_STREAM");
+    struct stat file;
+    char own[64];
+
+    if (named == NULL || fstat(STDERR_FILENO, &file) != 0) {
+        return false;
+    }
+    (void)snprintf(own, sizeof own, "%llu:%llu", (unsigned long long)file.st_dev,
+                   (unsigned long long)file.st_ino);
+    return strcmp(named, own) == 0;
 }
 
 bool log_is_on(enum log_level level)
 {
-    return level >= level_least && level < LOG_OFF;
+    return level >= atomic_load_explicit(&level_least, memory_order_relaxed) && level < LOG_OFF;
 }
 
 void log_values(enum log_level level, const char *event, const struct log_value *values)
@@ -72,10 +108,17 @@ void log_values(enum log_level level, const char *event, const struct log_value 
     line.len = 0;
     line.is_cut = false;
     time_to_rfc3339(clock_wall_ms(), ts);
-    if (is_json) {
-        write_json(&line, ts, level, event, values);
-    } else {
+    switch (atomic_load_explicit(&form_used, memory_order_relaxed)) {
+    case LOG_FORM_TEXT:
         write_text(&line, ts, level, event, values);
+        break;
+    case LOG_FORM_JOURNAL:
+        write_journal(&line, level, event, values);
+        break;
+    case LOG_FORM_AUTO:
+    case LOG_FORM_JSON:
+        write_json(&line, ts, level, event, values);
+        break;
     }
     line_send(&line);
     errno = kept_errno;
@@ -121,6 +164,20 @@ static void write_text(struct line *line, const char *ts, enum log_level level, 
     put_text(line, " ");
     put_text(line, log_level_name(level));
     put_text(line, strlen(log_level_name(level)) < strlen("error") ? "  " : " ");
+    write_text_values(line, event, values);
+}
+
+static void write_journal(struct line *line, enum log_level level, const char *event,
+                          const struct log_value *values)
+{
+    const char prefix[] = {'<', priorities[level], '>'};
+
+    put(line, prefix, sizeof prefix);
+    write_text_values(line, event, values);
+}
+
+static void write_text_values(struct line *line, const char *event, const struct log_value *values)
+{
     put_text(line, event);
     for (const struct log_value *value = values; value->kind != LOG_VALUE_END; value++) {
         put_text(line, " ");

@@ -1,9 +1,11 @@
-/* log.h - one line per event on stderr: text on a terminal, JSON otherwise.
+/* log.h - one line per event on stderr: text on a terminal and for systemd's journal, else JSON.
  *
  * An event is a name and named values: log_event(LOG_INFO, "listening", LOG_STR("address", a),
  * LOG_INT("port", p), LOG_END). JSON form: {"ts":"…Z","level":"info","event":"listening",
  * "address":"0.0.0.0","port":3000}. Text form: "12:00:00.123 info  listening address=… port=…".
- * Values are escaped. Callers never pass a token, a password or a message.
+ * Form for the journal: "<6>listening address=… port=…", where the number is the priority
+ * (sd-daemon(3)) and the journal has the time. Values are escaped. Callers never pass a token, a
+ * password or a message.
  *
  * Uses: base/clock, libc. Used by: everyone. Thread: any; a line is one write.
  */
@@ -16,7 +18,7 @@
 #include "base/str.h"
 
 enum log_level { LOG_TRACE, LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_OFF };
-enum log_form { LOG_FORM_AUTO, LOG_FORM_TEXT, LOG_FORM_JSON };
+enum log_form { LOG_FORM_AUTO, LOG_FORM_TEXT, LOG_FORM_JSON, LOG_FORM_JOURNAL };
 
 enum log_value_kind { LOG_VALUE_END, LOG_VALUE_STR, LOG_VALUE_INT };
 
@@ -33,7 +35,9 @@ struct log_value {
 #define LOG_INT(name, value) ((struct log_value){LOG_VALUE_INT, (name), {0}, (value)})
 #define LOG_END ((struct log_value){LOG_VALUE_END, 0, {0}, 0})
 
-/* Before any thread starts. LOG_FORM_AUTO asks isatty(2). */
+/* At the start and whenever it should be otherwise; a line that another thread is writing keeps its
+ * form. LOG_FORM_AUTO: JOURNAL for the journal's own socket, which $JOURNAL_STREAM names
+ * (systemd.exec(5)), TEXT for a terminal, else JSON. */
 void log_setup(enum log_level least, enum log_form form);
 bool log_is_on(enum log_level level);
 /* `values` ends with LOG_END. A line longer than 4 KiB is cut. */

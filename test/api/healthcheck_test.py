@@ -35,9 +35,9 @@ def test_a_server_on_ipv6(start, listen):
 def test_a_server_that_is_not_ready(start):
     server = start(MIGCHAT_DISK_FLOOR_BYTES=1 << 40)
     server.api.get("/livez").expect(200)
-    server.api.get("/readyz").expect(503, "disk_full")
+    server.api.get("/readyz").expect(503, "disk_low")
     done = check(server.port)
-    assert done.returncode == 1 and "disk_full" in done.stdout, done.stdout
+    assert done.returncode == 1 and "disk_low" in done.stdout, done.stdout
 
 
 def test_no_server():

@@ -231,7 +231,7 @@ static void health_tells_what_is_wrong(void **state)
     atomic_store(&loopback.readiness.writer_busy_since_ms, 0);
     atomic_store(&loopback.readiness.disk_is_low, true);
     expect("GET", "/livez", NULL, NULL, 200, NULL);
-    expect("GET", "/readyz", NULL, NULL, 503, "disk_full");
+    expect("GET", "/readyz", NULL, NULL, 503, "disk_low");
     atomic_store(&loopback.readiness.is_draining, true);
     expect("GET", "/readyz", NULL, NULL, 503, "draining");
     expect("GET", "/health", NULL, NULL, 200, NULL);

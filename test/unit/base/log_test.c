@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -79,6 +80,47 @@ static void the_text_form_is_for_people(void **state)
     assert_string_equal(
         capture.text + 12,
         " info  listening address=0.0.0.0 port=3000 note=\"two words\" none=\"\"\n");
+}
+
+static void the_journal_gets_priorities_and_no_time(void **state)
+{
+    struct capture capture;
+
+    (void)state;
+    log_setup(LOG_TRACE, LOG_FORM_JOURNAL);
+    capture_start(&capture);
+    log_event(LOG_TRACE, "a", LOG_END);
+    log_event(LOG_DEBUG, "b", LOG_END);
+    log_event(LOG_INFO, "listening", LOG_TEXT("address", "::"), LOG_INT("port", 1), LOG_END);
+    log_event(LOG_WARN, "c", LOG_TEXT("reason", "two\n<0>lines"), LOG_END);
+    log_event(LOG_ERROR, "d", LOG_END);
+    capture_end(&capture);
+    assert_string_equal(capture.text, "<7>a\n<7>b\n<6>listening address=:: port=1\n"
+                                      "<4>c reason=\"two\\u{a}<0>lines\"\n<3>d\n");
+}
+
+static void the_form_is_the_journals_only_on_its_own_socket(void **state)
+{
+    struct capture capture;
+    struct stat file;
+    char named[64];
+
+    (void)state;
+    capture_start(&capture);
+    assert_int_equal(fstat(STDERR_FILENO, &file), 0);
+    for (int other = 0; other <= 1; other++) {
+        (void)snprintf(named, sizeof named, "%llu:%llu", (unsigned long long)file.st_dev,
+                       (unsigned long long)file.st_ino + (unsigned)other);
+        setenv("JOURNAL_STREAM", named, 1);
+        log_setup(LOG_INFO, LOG_FORM_AUTO);
+        log_event(LOG_INFO, "e", LOG_END);
+    }
+    unsetenv("JOURNAL_STREAM");
+    log_setup(LOG_INFO, LOG_FORM_AUTO);
+    log_event(LOG_INFO, "e", LOG_END);
+    capture_end(&capture);
+    assert_memory_equal(capture.text, "<6>e\n{\"ts\":\"", 12);
+    assert_non_null(strstr(capture.text + 12, "\n{\"ts\":\""));
 }
 
 static void nothing_a_client_sends_forges_a_line_or_moves_a_cursor(void **state)
@@ -177,6 +219,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_event_is_one_json_object_on_one_line),
         cmocka_unit_test(the_text_form_is_for_people),
+        cmocka_unit_test(the_journal_gets_priorities_and_no_time),
+        cmocka_unit_test(the_form_is_the_journals_only_on_its_own_socket),
         cmocka_unit_test(nothing_a_client_sends_forges_a_line_or_moves_a_cursor),
         cmocka_unit_test(a_long_line_is_cut_and_still_json),
         cmocka_unit_test(lines_below_the_level_are_not_written),
