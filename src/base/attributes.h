@@ -12,6 +12,9 @@
 /* Checked by the compiler like printf; `format_at` and `args_at` count from 1. */
 #define PRINTF_LIKE(format_at, args_at) __attribute__((format(printf, format_at, args_at)))
 
+/* Called seldom: inlined into what runs for every request it would make that dearer. */
+#define NOT_INLINED __attribute__((noinline))
+
 /* A function that never returns. */
 #define NO_RETURN __attribute__((noreturn))
 

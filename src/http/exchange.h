@@ -70,9 +70,9 @@ struct exchange {
     bool page_is_made; /* in the batch that is run */
 
     struct follow follow;      /* set by a handler */
-    bool is_resumed;           /* a poll that was put aside and is run again */
-    unsigned wait_left_s;      /* of one that is resumed; 0: it answers with what there is */
     struct event_reads *reads; /* of the streams, which such an exchange belongs to; else NULL */
+    unsigned wait_left_s;      /* of a poll that is resumed; 0: it answers with what there is */
+    bool is_resumed;           /* a poll that was put aside and is run again */
 };
 
 /* Never NULL. */

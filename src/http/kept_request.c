@@ -1,9 +1,8 @@
-/* kept_request.c - the head is written as a client would write it and read by the same parser, so
- * there is one way into an exchange. */
+/* kept_request.c - the head is written as a client would write it, so there is one way into an
+ * exchange. */
 #include "http/kept_request.h"
 
-#include "base/require.h"
-#include "http/parser.h"
+#include "base/str.h"
 
 /* What decides about the answer: by whom, for whom, in which form, and whether others follow. The
  * request's id is written from the exchange, which may have made it. */
@@ -30,19 +29,4 @@ void kept_request_append(const struct exchange *exchange, struct buf *out)
         }
     }
     buf_append_format(out, "X-Request-Id: %s\r\n\r\n", exchange->request_id);
-}
-
-void kept_request_restore(struct exchange *exchange, struct str head,
-                          const struct admission_policy *policy)
-{
-    struct http_parser parser;
-    enum error error = OK;
-    size_t taken = 0;
-    bool must_close = false;
-
-    http_parser_init(&parser);
-    http_parser_begin(&parser, &exchange->request);
-    /* It was taken once, and by the same rules. */
-    REQUIRE(http_parser_feed(&parser, head.ptr, head.len, &taken, &error) == PARSER_HEAD);
-    REQUIRE(exchange_admit(exchange, policy, &must_close) == ADMITTED);
 }

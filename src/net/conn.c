@@ -11,7 +11,7 @@
  *                                            |  ^------- READY <--- page came back         |
  *                                            +------- page written: the next one ----------+
  *
- *   READY --poll that waits--> FOLLOWING --news, time--> READY
+ *   READY --poll that waits--> FOLLOWING --news, time--> HEAD
  *   STREAMING --opened--> FOLLOWING, events as they come, --over--> FINISHING
  *   READY, STREAMING --last answer--> FINISHING --all written--> LINGERING --their end--> CLOSING
  *   every state --error, time limit, cut--> CLOSING
@@ -58,7 +58,7 @@ static const unsigned moves[CONN_STATE_COUNT] = {
     [CONN_LENT] = MOVE(CONN_READY) | MOVE(CONN_CLOSING),
     [CONN_STREAMING] =
         MOVE(CONN_LENT) | MOVE(CONN_READY) | MOVE(CONN_FOLLOWING) | MOVE(CONN_CLOSING),
-    [CONN_FOLLOWING] = MOVE(CONN_READY) | MOVE(CONN_FINISHING) | MOVE(CONN_CLOSING),
+    [CONN_FOLLOWING] = MOVE(CONN_HEAD) | MOVE(CONN_FINISHING) | MOVE(CONN_CLOSING),
     [CONN_FINISHING] = MOVE(CONN_LINGERING) | MOVE(CONN_CLOSING),
     [CONN_LINGERING] = MOVE(CONN_CLOSING),
     [CONN_CLOSING] = 0,
@@ -67,6 +67,7 @@ static const unsigned moves[CONN_STATE_COUNT] = {
 static void on_allocate(uv_handle_t *handle, size_t suggested_size, uv_buf_t *out_buf);
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf);
 static void on_bytes(struct conn *conn, const char *bytes, size_t len);
+static bool is_thrown_away(struct conn *conn);
 static void conn_rest(struct conn *conn);
 static void conn_keep(struct conn *conn, const char *bytes, size_t len);
 static void conn_drop_input(struct conn *conn);
@@ -146,18 +147,23 @@ static void on_bytes(struct conn *conn, const char *bytes, size_t len)
 {
     size_t taken;
 
-    if (conn->state == CONN_LINGERING) {
-        deadline_clear(&conn->deadline);
-        return;
-    }
-    if (conn->state == CONN_FOLLOWING && conn->stream->kind != FOLLOW_POLL) {
-        /* Requests behind a stream, which has no end but the connection's. */
+    if (conn->state > CONN_STREAMING && is_thrown_away(conn)) {
         return;
     }
     taken = conn_parse(conn, bytes, len);
     if (taken < len && conn->state != CONN_FINISHING && !conn->closes_unread) {
         conn_keep(conn, bytes + taken, len - taken);
     }
+}
+
+/* What comes after our end, and requests behind a stream, which has no end but the connection's. */
+static bool is_thrown_away(struct conn *conn)
+{
+    if (conn->state == CONN_LINGERING) {
+        deadline_clear(&conn->deadline);
+        return true;
+    }
+    return conn->state == CONN_FOLLOWING && conn->stream->kind != FOLLOW_POLL;
 }
 
 static void conn_rest(struct conn *conn)

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "base/attributes.h"
 #include "base/error.h"
 #include "base/list.h"
 #include "http/event_reads.h"
@@ -135,8 +136,9 @@ void conn_add_page(struct conn *conn);
 void conn_say_continue(struct conn *conn);
 /* Its place for what is to be written; no write may be pending. */
 struct output *conn_output(struct conn *conn);
-/* The exchange is answered: counts it, and tells of it in the log. */
-void conn_note_end(struct conn *conn);
+/* The exchange is answered: counts it, tells of it in the log, gives it back; the state is this
+ * one then. */
+void conn_end_exchange(struct conn *conn, enum conn_state state);
 /* Whether so much is gathered that it must be written before more is. */
 bool conn_is_gathered(const struct conn *conn);
 /* Whether a write is pending. */
@@ -149,9 +151,9 @@ MUST_CHECK bool conn_is_taking(struct conn *conn);
 
 /* conn_stream.c */
 
-/* CONN_READY, the request wants to wait: puts it aside. False when it is to be run again instead:
- * the log has grown meanwhile, or it cannot wait. */
-bool conn_park(struct conn *conn);
+/* CONN_READY, a step said that it follows. A poll that has to wait is put aside, or run again when
+ * the log has grown meanwhile or it cannot wait: true. False when there is an answer. */
+NOT_INLINED bool conn_park(struct conn *conn);
 /* CONN_STREAMING, the first page of a stream is written: goes on with its events. */
 void conn_follow(struct conn *conn);
 /* CONN_FOLLOWING, nothing is to be written: sees to what comes next. False when that is an event.

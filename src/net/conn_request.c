@@ -160,10 +160,7 @@ void conn_go_on(struct conn *conn)
             exchange->is_done = true;
         }
     }
-    if (exchange->follow.kind == FOLLOW_POLL && exchange->response.error == OK) {
-        if (!conn_park(conn)) {
-            conn_go_on(conn);
-        }
+    if (exchange->follow.kind != FOLLOW_NOTHING && conn_park(conn)) {
         return;
     }
     if (exchange->may_be_kept && connections->settings->work->keep != NULL) {

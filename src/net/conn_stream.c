@@ -31,6 +31,7 @@
 /* A poll with a longer head is answered at once: what waits must cost little. */
 #define POLL_HEAD_MAX_BYTES (4u * 1024u)
 
+static bool poll_keep(struct conn *conn, struct stream *stream);
 static void poll_run_again(struct conn *conn);
 static unsigned wait_left_s(const struct conn *conn);
 static size_t frames_append(struct buf *out, bool is_chunked, const struct event_reads *reads,
@@ -38,35 +39,45 @@ static size_t frames_append(struct buf *out, bool is_chunked, const struct event
 static void frame_append(struct buf *out, bool is_chunked, struct str frame);
 static bool events_write(struct conn *conn, const struct event_reads *reads, size_t first,
                          size_t end, size_t *out_next);
-static bool rest_write(struct conn *conn, struct str rest);
+static void rest_keep(struct conn *conn, struct str rest);
 static void stream_finish(struct conn *conn);
 
 /* ---- polls -----------------------------------------------------------------------------------*/
 
 bool conn_park(struct conn *conn)
 {
+    struct exchange *exchange = conn->exchange;
+
+    if (exchange->follow.kind != FOLLOW_POLL || exchange->response.error != OK) {
+        return false;
+    }
+    if (conn->connections->is_draining || conn->has_ended) {
+        exchange_run_again(exchange, 0);
+        conn_go_on(conn);
+        return true;
+    }
+    struct stream *stream = stream_new(&conn->connections->streams, conn, exchange);
+    bool has_grown = stream->is_behind;
+    if (has_grown || !poll_keep(conn, stream)) {
+        stream_free(&conn->connections->streams, stream);
+        exchange_run_again(exchange, has_grown ? exchange->follow.wait_s : 0);
+        conn_go_on(conn);
+    }
+    return true;
+}
+
+/* False when its head is too long, or the memory of unfinished requests is used up. */
+static bool poll_keep(struct conn *conn, struct stream *stream)
+{
     struct connections *connections = conn->connections;
     struct exchange *exchange = conn->exchange;
-    struct stream *stream;
     struct buf head;
 
-    if (connections->is_draining || conn->has_ended) {
-        exchange_run_again(exchange, 0);
-        return false;
-    }
-    stream = stream_new(&connections->streams, conn, exchange);
-    if (stream->is_behind) {
-        stream_free(&connections->streams, stream);
-        exchange_run_again(exchange, exchange->follow.wait_s);
-        return false;
-    }
     buf_init(&head, POLL_HEAD_MAX_BYTES);
     kept_request_append(exchange, &head);
     if (head.overflowed ||
         connections->held_bytes + head.len > connections->settings->bodies_max_bytes) {
         buf_release(&head);
-        stream_free(&connections->streams, stream);
-        exchange_run_again(exchange, 0);
         return false;
     }
     stream->kept_head = malloc(head.len);
@@ -94,25 +105,36 @@ enum deadline_kind conn_poll_deadline(const struct conn *conn)
 
 void conn_resume_poll(struct conn *conn)
 {
+    /* A step is taken only when all before it is written, and so a request put aside. */
+    REQUIRE(!conn_is_writing(conn));
     poll_run_again(conn);
     conn_settle(conn);
 }
 
+/* The head takes the way of one that has just come. */
 static void poll_run_again(struct conn *conn)
 {
-    struct connections *connections = conn->connections;
+    struct exchange *exchange = exchange_new();
     struct stream *stream = conn->stream;
-    struct exchange *exchange = connections_take_exchange(connections);
+    struct str head = {stream->kept_head, stream->kept_bytes};
+    bool closes_unread = conn->closes_unread;
 
     exchange->owner = conn;
-    kept_request_restore(exchange, (struct str){stream->kept_head, stream->kept_bytes},
-                         conn_policy(conn));
-    exchange_run_again(exchange, wait_left_s(conn));
+    exchange->is_resumed = true;
+    exchange->wait_left_s = wait_left_s(conn);
     exchange->began_at_ns = stream->began_at_ns;
+    stream->kept_head = NULL;
     stream->began_at_ns = 0;
     conn_drop_stream(conn);
     conn->exchange = exchange;
-    conn_set_state(conn, CONN_READY);
+    http_parser_begin(&conn->parser, &exchange->request);
+    conn_set_state(conn, CONN_HEAD);
+    /* It is about what came behind this request. */
+    conn->closes_unread = false;
+    REQUIRE(conn_parse(conn, head.ptr, head.len) == head.len);
+    conn->closes_unread = closes_unread;
+    /* `head` is not const in what owns it. */
+    free((char *)(uintptr_t)head.ptr);
 }
 
 /* Rounded up, so that the last part of a second is waited for as well. */
@@ -134,10 +156,8 @@ void conn_follow(struct conn *conn)
     struct stream *stream = stream_new(&connections->streams, conn, conn->exchange);
 
     stream->is_chunked = conn->exchange->request.version_minor > 0;
-    conn_note_end(conn);
-    conn_drop_exchange(conn);
     conn->stream = stream;
-    conn_set_state(conn, CONN_FOLLOWING);
+    conn_end_exchange(conn, CONN_FOLLOWING);
     if (connections->is_draining) {
         conn_drain_stream(conn);
     }
@@ -177,7 +197,7 @@ void conn_take_events(struct conn *conn, const struct event_reads *reads,
         }
     }
     stream->is_behind = has_more;
-    while (next < end && !conn_is_writing(conn)) {
+    while (next < end && conn->output == NULL) {
         if (!events_write(conn, reads, next, end, &next)) {
             conn_close(conn);
             return;
@@ -215,8 +235,10 @@ static bool events_write(struct conn *conn, const struct event_reads *reads, siz
     stream->cursor_seq = reads->records[last].seq;
     stream->is_ending = reads->records[last].ended_session_id == stream->session_id;
     *out_next = last + 1;
-    return taken == frames->len ||
-           rest_write(conn, (struct str){frames->ptr + taken, ends[last - first] - taken});
+    if (taken < frames->len) {
+        rest_keep(conn, (struct str){frames->ptr + taken, ends[last - first] - taken});
+    }
+    return true;
 }
 
 /* As many as fit in one write, at least one; where each ends in `ends`. Returns behind which. */
@@ -246,8 +268,8 @@ static void frame_append(struct buf *out, bool is_chunked, struct str frame)
     }
 }
 
-/* All that a stalled stream holds: what is left of one event. */
-static bool rest_write(struct conn *conn, struct str rest)
+/* All that a stalled stream holds: what is left of one event. It leaves with the next flush. */
+static void rest_keep(struct conn *conn, struct str rest)
 {
     struct buf *gathered = &conn_output(conn)->gathered;
 
@@ -256,7 +278,6 @@ static bool rest_write(struct conn *conn, struct str rest)
         gathered->max_bytes = rest.len;
     }
     buf_append_str(gathered, rest);
-    return conn_flush(conn);
 }
 
 void conn_beat(struct conn *conn)

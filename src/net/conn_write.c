@@ -151,12 +151,10 @@ static void exchange_end(struct conn *conn)
 {
     bool ends = response_ends_connection(conn->exchange) || conn->connections->is_draining;
 
-    conn_note_end(conn);
-    conn_drop_exchange(conn);
-    conn_set_state(conn, ends ? CONN_FINISHING : CONN_IDLE);
+    conn_end_exchange(conn, ends ? CONN_FINISHING : CONN_IDLE);
 }
 
-void conn_note_end(struct conn *conn)
+void conn_end_exchange(struct conn *conn, enum conn_state state)
 {
     struct exchange *exchange = conn->exchange;
     uint64_t duration_ns = clock_monotonic_ns() - exchange->began_at_ns;
@@ -170,6 +168,8 @@ void conn_note_end(struct conn *conn)
               LOG_TEXT("code", error_code(exchange->response.error)),
               LOG_INT("duration_us", (int64_t)(duration_ns / NS_PER_US)), LOG_END);
     exchange->began_at_ns = 0; /* it is counted */
+    conn_drop_exchange(conn);
+    conn_set_state(conn, state);
 }
 
 void conn_say_continue(struct conn *conn)

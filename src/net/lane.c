@@ -141,8 +141,9 @@ static enum error queue_start(struct lanes *lanes, struct lane_queue *queue)
 bool lanes_lend(struct lanes *lanes, struct exchange *exchange)
 {
     struct lane_queue *queue = queue_of(lanes, exchange_lane(exchange));
-    /* A stream whose first page was sent is not cut off because others came after it. */
-    bool is_begun = exchange->page > 0;
+    /* A stream whose first page was sent is not cut off because others came after it, and a poll
+     * that waited has been taken in. */
+    bool is_begun = exchange->page > 0 || exchange->is_resumed;
 
     if (atomic_load(&lanes->is_refusing) ||
         (queue->lent_count >= queue->plan.queue_max && !is_begun)) {

@@ -309,7 +309,7 @@ static void on_turn(uv_idle_t *turn)
 
     uv_idle_stop(turn);
     while (goes_on && !list_is_empty(&streams->due) && streams->reads_lent < READS_LENT_MAX) {
-        struct exchange *exchange = connections_take_exchange(connections);
+        struct exchange *exchange = exchange_new();
 
         exchange->reads = reads_take(streams);
         exchange->route = streams->reads_route;
@@ -367,7 +367,7 @@ static void reads_end(struct streams *streams, struct exchange *exchange)
         buf_release(&streams->scratch);
     }
     list_append(&streams->pool, &reads->node);
-    connections_give_exchange(streams->connections, &exchange);
+    exchange_free(exchange);
 }
 
 static void account_returned(struct streams *streams, struct followed *account,

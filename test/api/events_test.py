@@ -282,6 +282,26 @@ def test_requests_behind_it_are_answered_after_it(server, alice, bob):
             assert account["username"] == alice.username
 
 
+@pytest.mark.parametrize("answers", range(4, 16))
+def test_it_may_wait_behind_answers_that_are_not_read_yet(server, alice, bob, answers):
+    """The log grows while they are still being sent; how many fill the socket is not known."""
+    bob.send(alice, "x" * 12000)
+    fields = [("Authorization", f"Bearer {alice.token}")]
+    with Connection(server.port, receive_buffer=4096) as connection:
+        connection.send(answers * request_bytes("GET", "/api/messages", fields) + request_bytes(
+            "GET", with_query("/api/events", since=now(alice), wait=1), fields))
+        settled(server, bob)
+        sent = None
+        if answers % 4:
+            sent = bob.send(alice, "while it waits")["message_id"]
+        else:
+            time.sleep(1.2)
+        for _ in range(answers):
+            connection.answer("GET", "/api/messages").expect(200)
+        events = connection.answer("GET", "/api/events").expect(200).json()["events"]
+        assert [event["message"]["id"] for event in events] == ([sent] if sent else [])
+
+
 def test_a_client_that_ends_its_side_is_answered_at_once(server, alice):
     with waiting(server, alice, now(alice), wait=60) as connection:
         settled(server, alice)
