@@ -11,10 +11,12 @@
 #include "domain/password.h"
 #include "healthcheck.h"
 #include "http/parser.h"
+#include "startup.h"
 #include "store/store.h"
 
 #define TEXT_MAX_BYTES ((size_t)256 * 1024)
 
+static int configuration_check(const struct config *config, struct buf *out);
 static void routes_write(struct buf *out);
 static void errors_write(struct buf *out);
 static void version_write(struct buf *out);
@@ -27,7 +29,7 @@ int command_run(const struct config *config)
     buf_init(&text, TEXT_MAX_BYTES);
     switch (config->command) {
     case COMMAND_CHECK:
-        buf_append_str(&text, STR("the configuration is good\n"));
+        exit_code = configuration_check(config, &text);
         break;
     case COMMAND_DUMP:
         config_write_dump(config, &text);
@@ -85,6 +87,21 @@ void command_warn(const struct buf *messages)
         struct str line = str_cut(&rest, '\n');
         fprintf(stderr, "migchat-server: %.*s\n", STR_ARGS(line));
     }
+}
+
+/* Its values were judged when they were read. */
+static int configuration_check(const struct config *config, struct buf *out)
+{
+    struct buf why;
+
+    buf_init(&why, TEXT_MAX_BYTES);
+    bool is_good = libraries_suffice(config, &why);
+    if (is_good) {
+        buf_append_str(out, STR("the configuration is good\n"));
+    }
+    command_warn(&why);
+    buf_release(&why);
+    return is_good ? EXIT_OK : EXIT_USAGE;
 }
 
 static void routes_write(struct buf *out)

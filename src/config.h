@@ -32,6 +32,7 @@
 /* The order is that of the names in the option's choices, so that a choice's number is one. */
 enum config_switch { SWITCH_OFF, SWITCH_ON };
 enum config_sync { SYNC_NORMAL, SYNC_FULL };
+enum config_checkpoint { CHECKPOINT_OWN, CHECKPOINT_EXTERNAL };
 
 /* X(name, flag, variable, kind, least, most, choices, default, value's word, help)
  * A row without flag or variable opens a group of --help; it is no option. `least` and `most`
@@ -84,6 +85,8 @@ enum config_sync { SYNC_NORMAL, SYNC_FULL };
     GROUP("Storage and threads")                                                                   \
     OPTION(SYNC, "sync", "MIGCHAT_SYNC", CHOICE, 0, 0, "normal|full", "full", "full|normal",       \
            "full: what was answered survives a power cut; normal: the last moments may not")       \
+    OPTION(CHECKPOINT, "checkpoint", "MIGCHAT_CHECKPOINT", CHOICE, 0, 0, "own|external", "own",    \
+           "own|external", "external: another process (Litestream) checkpoints, this one never")   \
     OPTION(DISK_FLOOR_BYTES, "disk-floor-bytes", "MIGCHAT_DISK_FLOOR_BYTES", NUMBER, 0,            \
            1099511627776, "", "33554432", "BYTES", "less free disk than this is not ready")        \
     OPTION(READ_THREADS, "read-threads", "MIGCHAT_READ_THREADS", NUMBER, 1, 64, "", "2", "COUNT",  \

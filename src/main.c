@@ -52,6 +52,7 @@ struct serving {
 extern char **environ;
 
 static int serve(const struct config *config, struct buf *warnings);
+static bool libraries_are_good(const struct config *config);
 static void warnings_log(struct buf *warnings);
 static int serve_on(uv_loop_t *loop, const struct config *config, struct crew *crew,
                     unsigned connections_max);
@@ -111,6 +112,10 @@ static int serve(const struct config *config, struct buf *warnings)
               LOG_STR("database", config_text(config, OPTION_DB)),
               LOG_INT("connections_max", connections_max), LOG_END);
 
+    if (!libraries_are_good(config)) {
+        /* Trying again does not mend it. */
+        return EXIT_USAGE;
+    }
     if (privileges_settle(config) != OK) {
         return EXIT_FAILED;
     }
@@ -127,6 +132,20 @@ static int serve(const struct config *config, struct buf *warnings)
         log_event(LOG_INFO, "stopped", LOG_END);
     }
     return exit_code;
+}
+
+static bool libraries_are_good(const struct config *config)
+{
+    struct buf why;
+
+    buf_init(&why, MESSAGE_MAX_BYTES);
+    bool is_good = libraries_suffice(config, &why);
+    if (!is_good) {
+        struct str rest = buf_str(&why);
+        log_event(LOG_ERROR, "start_refused", LOG_STR("reason", str_cut(&rest, '\n')), LOG_END);
+    }
+    buf_release(&why);
+    return is_good;
 }
 
 static void warnings_log(struct buf *warnings)

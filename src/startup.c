@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/require.h"
 #include "http/parser.h"
+#include "store/copies.h"
 
 /* Page caches: with two readers 24 MiB together, a tenth of the smallest machine served. Readers
  * with 8 MiB each were not faster (what lists read is read once), and 200 pollers stood at 30 MB
@@ -107,6 +108,7 @@ enum error crew_open(const struct config *config, atomic_bool *stops, struct cre
     const struct store_settings store_settings = {
         .path = path.ptr,
         .syncs_every_commit = config_number(config, OPTION_SYNC) == SYNC_FULL,
+        .leaves_checkpoints = config_number(config, OPTION_CHECKPOINT) == CHECKPOINT_EXTERNAL,
         .writer_cache_kib = WRITER_CACHE_KIB,
         .reader_cache_kib = READER_CACHE_KIB,
         .disk_floor_bytes = config_number(config, OPTION_DISK_FLOOR_BYTES),
@@ -247,6 +249,21 @@ unsigned descriptors_raise(uint64_t connections_wanted)
     }
     return (unsigned)(connections_wanted == 0 || connections_wanted > allowed ? allowed
                                                                               : connections_wanted);
+}
+
+bool libraries_suffice(const struct config *config, struct buf *why)
+{
+    if (config_number(config, OPTION_CHECKPOINT) == CHECKPOINT_EXTERNAL &&
+        store_library_has_wal_reset_bug()) {
+        buf_append_format(
+            why,
+            "checkpoint=external is refused: with %s a second checkpointer can damage "
+            "the database (https://sqlite.org/wal.html#walresetbug; fixed in 3.51.3, "
+            "3.50.7 and 3.44.6); run \"migchat-server backup\" on a timer instead\n",
+            store_library_version());
+        return false;
+    }
+    return true;
 }
 
 /* glibc gives each thread an arena of its own (up to eight times the processors) and raises its

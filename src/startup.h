@@ -48,6 +48,8 @@ MUST_CHECK enum error crew_open(const struct config *config, atomic_bool *stops,
  * last: it checkpoints. */
 void crew_close(struct crew *crew);
 
+/* Whether the libraries that are loaded can do what is configured; else `why` gets one line. */
+MUST_CHECK bool libraries_suffice(const struct config *config, struct buf *why);
 /* Raises the soft limit of descriptors to the hard one; returns how many connections fit. */
 unsigned descriptors_raise(uint64_t connections_wanted);
 /* Sets malloc up for a small machine; before any thread starts. */

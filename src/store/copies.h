@@ -87,7 +87,8 @@ MUST_CHECK enum error store_export_rust(const char *database_path, const char *p
 
 /* ---- the library ------------------------------------------------------------------------------*/
 
-/* Whether two processes that checkpoint can damage a database with this SQLite. */
+/* Whether with this SQLite a database can be damaged by two connections that checkpoint: the
+ * WAL-reset bug, https://sqlite.org/wal.html#walresetbug. */
 bool store_library_has_wal_reset_bug(void);
 
 #endif

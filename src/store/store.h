@@ -37,6 +37,7 @@ struct store_home;     /* the database, opened once per process */
 struct store_settings {
     const char *path;        /* a file, or ":memory:" */
     bool syncs_every_commit; /* synchronous=FULL; false: NORMAL */
+    bool leaves_checkpoints; /* another process makes all of them (store/copies.h) */
     unsigned writer_cache_kib;
     unsigned reader_cache_kib;
     uint64_t disk_floor_bytes;       /* less free space than this is "low" */

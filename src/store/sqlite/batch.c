@@ -9,7 +9,8 @@
  * Checkpoints happen here only, on the writer: when idle, once the WAL has grown by
  * CHECKPOINT_IDLE_FRAMES; between two batches once it has grown by CHECKPOINT_DUE_FRAMES; after a
  * commit that leaves it above WAL_MAX_FRAMES, waiting for readers then, so that it starts over
- * whatever they do. Their snapshots are short.
+ * whatever they do. Their snapshots are short. Where another process checkpoints, none happens
+ * here.
  */
 #include "store/sqlite/batch.h"
 
@@ -302,7 +303,8 @@ enum error store_rest(struct store *store, bool is_idle, bool *out_more)
         return ERROR_OUTCOME_UNKNOWN;
     }
     if (store_rest_is_due(store) ||
-        (is_idle && store->wal_frames - store->wal_frames_copied >= CHECKPOINT_IDLE_FRAMES)) {
+        (is_idle && !store->home->settings.leaves_checkpoints &&
+         store->wal_frames - store->wal_frames_copied >= CHECKPOINT_IDLE_FRAMES)) {
         gate_in(store);
         error = checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
         gate_out(store);
@@ -316,16 +318,25 @@ enum error store_rest(struct store *store, bool is_idle, bool *out_more)
 
 bool store_rest_is_due(const struct store *store)
 {
-    return store->wal_frames - store->wal_frames_copied >= CHECKPOINT_DUE_FRAMES;
+    return !store->home->settings.leaves_checkpoints &&
+           store->wal_frames - store->wal_frames_copied >= CHECKPOINT_DUE_FRAMES;
 }
 
 static void checkpoint_if_overdue(struct store *store)
 {
+    int retry_frames = store->home->settings.leaves_checkpoints ? WAL_MAX_FRAMES : WAL_RETRY_FRAMES;
+
     if (store->wal_frames < WAL_MAX_FRAMES ||
-        store->wal_frames - store->wal_frames_tried_at < WAL_RETRY_FRAMES) {
+        store->wal_frames - store->wal_frames_tried_at < retry_frames) {
         return;
     }
     store->wal_frames_tried_at = store->wal_frames;
+    if (store->home->settings.leaves_checkpoints) {
+        log_event(LOG_WARN, "checkpoint_missing", LOG_INT("wal_frames", store->wal_frames),
+                  LOG_TEXT("means", "the process that checkpoints has not done so for long"),
+                  LOG_END);
+        return;
+    }
     /* The batch is committed whatever comes of this; a broken disk is told by the next batch. */
     if (checkpoint(store, SQLITE_CHECKPOINT_TRUNCATE) == OK && store->wal_frames == 0) {
         store->wal_frames_tried_at = 0;

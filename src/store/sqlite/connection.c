@@ -1,13 +1,12 @@
 /* connection.c - opening and closing.
  *
  * Only the one writer connection writes or checkpoints. Readers are opened read-only, have
- * automatic checkpoints off and query_only on. SQLite before 3.51.3 can damage a WAL that two
- * connections write or reset.
+ * automatic checkpoints off and query_only on. Most versions of SQLite can damage a WAL that two
+ * connections write or reset (library.c). Where another process checkpoints, nobody here does.
  */
 #include "store/sqlite/connection.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/require.h"
@@ -18,6 +17,8 @@
 
 /* How long a statement waits for a lock: only recovery and a checkpoint that waits for readers. */
 #define LOCK_WAIT_MS 250
+/* Another process's checkpoint keeps the writer waiting for as long as it copies. */
+#define LOCK_WAIT_EXTERNAL_MS 5000
 /* Content is at most 2 MiB in an adopted database (that server's body limit), six times as much
  * when every byte is escaped. */
 #define VALUE_MAX_BYTES (16 * 1024 * 1024)
@@ -119,6 +120,12 @@ static enum error connection_harden(sqlite3 *database)
      * adopted database must not lie in free pages. */
     return connection_exec(database, "PRAGMA cell_size_check=ON; PRAGMA foreign_keys=OFF;"
                                      "PRAGMA secure_delete=ON; PRAGMA temp_store=MEMORY;");
+}
+
+void connection_leave_checkpoints(sqlite3 *database)
+{
+    (void)sqlite3_db_config(database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    (void)sqlite3_busy_timeout(database, LOCK_WAIT_EXTERNAL_MS);
 }
 
 void connection_stop_when(sqlite3 *database, atomic_bool *stops)
@@ -223,6 +230,9 @@ static enum error store_set_up(struct store *store)
         }
     } else if (is_writer) {
         (void)sqlite3_wal_hook(store->database, on_wal_commit, store);
+        if (settings->leaves_checkpoints) {
+            connection_leave_checkpoints(store->database);
+        }
         error =
             connection_pragma(store->database, "PRAGMA journal_size_limit=%lld", WAL_KEPT_BYTES);
     } else {
@@ -334,13 +344,4 @@ void store_around_free(struct store *store)
 {
     statements_finalize(store);
     free(store);
-}
-
-/* Called by main only, before any thread starts. */
-const char *store_library_version(void)
-{
-    static char text[32];
-
-    (void)snprintf(text, sizeof(text), "SQLite %s", sqlite3_libversion());
-    return text;
 }

@@ -132,6 +132,8 @@ void connection_configure_library(void);
 /* Opens a file (or ":memory:") with our limits and safety settings, nothing that depends on its
  * content. `flags` as for sqlite3_open_v2. */
 MUST_CHECK enum error connection_open(const char *path, int flags, sqlite3 **out_database);
+/* Another process checkpoints: closing it does not, and it waits for that one's locks. */
+void connection_leave_checkpoints(sqlite3 *database);
 /* From now on statements end with DRAINING soon after `*stops` (NULL: never) became true. The
  * transaction may be gone then. What is short (BEGIN, COMMIT, ROLLBACK) runs to its end. */
 void connection_stop_when(sqlite3 *database, atomic_bool *stops);

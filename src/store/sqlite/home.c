@@ -35,7 +35,7 @@ static enum error home_open_file(struct store_home *home);
 static enum error lock_open(const char *lock_path, int *out_fd);
 static enum error file_check(const char *path);
 static enum error file_make_if_missing(const char *path);
-static enum error database_prepare(const char *path, atomic_bool *stops);
+static enum error database_prepare(const char *path, const struct store_settings *settings);
 static enum error wal_switch_on(sqlite3 *database);
 static enum error refused(const char *path, const char *reason);
 static void warn_if_open_to_others(const char *path);
@@ -97,7 +97,7 @@ static enum error home_open_file(struct store_home *home)
         error = file_make_if_missing(home->path);
     }
     if (error == OK) {
-        error = database_prepare(home->path, home->settings.stops);
+        error = database_prepare(home->path, &home->settings);
     }
     if (error == OK) {
         warn_if_open_to_others(home->path);
@@ -253,12 +253,16 @@ static enum error file_make_if_missing(const char *path)
 
 /* ---- the database ----------------------------------------------------------------------------*/
 
-static enum error database_prepare(const char *path, atomic_bool *stops)
+static enum error database_prepare(const char *path, const struct store_settings *settings)
 {
+    atomic_bool *stops = settings->stops;
     enum home_content content = CONTENT_NOTHING;
     sqlite3 *database = NULL;
     enum error error = connection_open(path, SQLITE_OPEN_READWRITE, &database);
 
+    if (error == OK && settings->leaves_checkpoints) {
+        connection_leave_checkpoints(database);
+    }
     if (error == OK) {
         connection_stop_when(database, stops);
         error = home_content_find(database, &content);
