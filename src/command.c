@@ -8,6 +8,7 @@
 #include "api/routes.h"
 #include "base/require.h"
 #include "command_backup.h"
+#include "command_export.h"
 #include "domain/password.h"
 #include "healthcheck.h"
 #include "http/parser.h"
@@ -36,6 +37,9 @@ int command_run(const struct config *config)
         break;
     case COMMAND_BACKUP:
         exit_code = command_backup(config, config->operands[0], &text);
+        break;
+    case COMMAND_EXPORT:
+        exit_code = command_export(config, config->operands[0], &text);
         break;
     case COMMAND_HEALTHCHECK:
         exit_code = healthcheck_run(config, &text);

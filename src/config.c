@@ -23,7 +23,8 @@
 struct command_line {
     enum config_command command;
     struct str operands[COMMAND_OPERANDS_MAX];
-    struct str flags[OPTION_COUNT]; /* ptr NULL where not given */
+    struct str command_flag;        /* one among a command's operands; ptr NULL where not given */
+    struct str flags[OPTION_COUNT]; /* the same */
 };
 
 static bool arguments_read(int argc, const char *const *argv, struct command_line *out_line,
@@ -99,7 +100,9 @@ static bool arguments_read(int argc, const char *const *argv, struct command_lin
         }
     }
     for (int i = 1; i < argc; i++) {
-        if (argv[i][0] == '-') {
+        if (command_flag_is_known(str_from(argv[i]))) {
+            out_line->command_flag = str_from(argv[i]);
+        } else if (argv[i][0] == '-') {
             is_good = flag_read(argc, argv, &i, out_line, message) && is_good;
         } else if (word_count == COMMAND_WORDS_MAX) {
             message_quote(message, str_from(argv[i]));
@@ -114,7 +117,7 @@ static bool arguments_read(int argc, const char *const *argv, struct command_lin
             command_read(words, word_count, &out_line->command, out_line->operands, message) &&
             is_good;
     }
-    return is_good;
+    return command_flag_check(out_line->command, out_line->command_flag, message) && is_good;
 }
 
 /* `--flag value` or `--flag=value`. Given twice, the last one counts: scripts append. */

@@ -127,12 +127,14 @@ struct config_value {
     struct str origin; /* for people: "default", "flag --port", "environment PORT", "FILE line 3" */
 };
 
-/* What the command line can ask for: X(name, words, operands, help). */
+/* What the command line can ask for: X(name, words, operands, help). A flag among the operands is
+ * given as it stands there, anywhere behind the program's name. */
 #define COMMAND_MAP(COMMAND)                                                                       \
     COMMAND(SERVE, "serve", "", "serve until SIGTERM or SIGINT; so does no command at all")        \
     COMMAND(CHECK, "config check", "", "say whether the configuration is good")                    \
     COMMAND(DUMP, "config dump", "", "show every value and where it is from")                      \
     COMMAND(BACKUP, "backup", "FILE", "have the running server write a copy of its database")      \
+    COMMAND(EXPORT, "export", "--format=rust FILE", "write a database the Rust server opens")      \
     COMMAND(HEALTHCHECK, "healthcheck", "", "ask the server that runs here whether it is ready")   \
     COMMAND(ROUTES, "routes", "", "list the HTTP routes")                                          \
     COMMAND(ERRORS, "errors", "", "list the error codes with their status")                        \

@@ -1,7 +1,7 @@
 /* config_command.c - which command the words of a command line are.
  *
  * The longest row of COMMAND_MAP whose words they begin with; the rest are its operands, exactly as
- * many as it names.
+ * many as it names. A flag among them is looked for by itself.
  */
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +19,8 @@ const struct command_row command_rows[COMMAND_COUNT] = {
 #define FIRST_WORD_MAX_BYTES 16u
 
 static size_t words_match(const char *wanted, const struct str *words, size_t count);
-static size_t words_count(const char *words);
+static size_t operands_count(const char *operands);
+static struct str operands_flag(const char *operands);
 static bool operands_take(const struct command_row *row, const struct str *words, size_t count,
                           struct str out_operands[COMMAND_OPERANDS_MAX], struct buf *message);
 static void append_usage(struct buf *out, const struct command_row *row);
@@ -62,21 +63,72 @@ static size_t words_match(const char *wanted, const struct str *words, size_t co
     return matched;
 }
 
-static size_t words_count(const char *words)
+/* Without the flag among them. */
+static size_t operands_count(const char *operands)
 {
-    struct str rest = str_from(words);
+    struct str rest = str_from(operands);
     size_t count = 0;
 
     while (rest.ptr != NULL) {
-        count += str_cut(&rest, ' ').len > 0;
+        struct str word = str_cut(&rest, ' ');
+
+        count += word.len > 0 && word.ptr[0] != '-';
     }
     return count;
+}
+
+/* ptr NULL where there is none. */
+static struct str operands_flag(const char *operands)
+{
+    struct str rest = str_from(operands);
+
+    while (rest.ptr != NULL) {
+        struct str word = str_cut(&rest, ' ');
+
+        if (str_starts_with(word, STR("--"))) {
+            return word;
+        }
+    }
+    return (struct str){NULL, 0};
+}
+
+bool command_flag_is_known(struct str argument)
+{
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        struct str flag = operands_flag(command_rows[i].operands);
+
+        if (flag.ptr != NULL && str_equal(argument, flag)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool command_flag_check(enum config_command command, struct str flag, struct buf *message)
+{
+    const struct command_row *row = &command_rows[command];
+    struct str wanted = operands_flag(row->operands);
+
+    if (wanted.ptr == NULL && flag.ptr == NULL) {
+        return true;
+    }
+    if (wanted.ptr != NULL && flag.ptr != NULL && str_equal(wanted, flag)) {
+        return true;
+    }
+    if (wanted.ptr == NULL) {
+        buf_append_format(message, "%s takes no %.*s\n", row->words, STR_ARGS(flag));
+    } else {
+        buf_append_format(message, "%s needs %.*s: ", row->words, STR_ARGS(wanted));
+        append_usage(message, row);
+        buf_append_char(message, '\n');
+    }
+    return false;
 }
 
 static bool operands_take(const struct command_row *row, const struct str *words, size_t count,
                           struct str out_operands[COMMAND_OPERANDS_MAX], struct buf *message)
 {
-    size_t wanted = words_count(row->operands);
+    size_t wanted = operands_count(row->operands);
 
     if (count > wanted) {
         message_quote(message, words[wanted]);
@@ -148,6 +200,10 @@ void commands_write_help(struct buf *out)
 
         buf_append_str(out, STR("  "));
         append_usage(out, &command_rows[i]);
+        if (out->len - line_at >= HELP_USAGE_COLUMN) {
+            buf_append_char(out, '\n');
+            line_at = out->len;
+        }
         text_pad(out, line_at, HELP_USAGE_COLUMN);
         buf_append_format(out, "%s\n", command_rows[i].help);
     }

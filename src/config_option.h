@@ -58,7 +58,7 @@ void message_nearest(struct buf *message, const char *before, const char *neares
 
 struct command_row {
     const char *words;    /* by blanks */
-    const char *operands; /* by blanks, "" where it takes none */
+    const char *operands; /* by blanks, "" where it takes none; at most one is a flag */
     const char *help;
 };
 
@@ -70,6 +70,12 @@ extern const struct command_row command_rows[COMMAND_COUNT];
 MUST_CHECK bool command_read(const struct str *words, size_t count,
                              enum config_command *out_command,
                              struct str out_operands[COMMAND_OPERANDS_MAX], struct buf *message);
+/* Whether the argument is a flag among some command's operands. */
+bool command_flag_is_known(struct str argument);
+/* Whether `flag` (ptr NULL where none was given) is the one the command needs; else `message` has a
+ * line. */
+MUST_CHECK bool command_flag_check(enum config_command command, struct str flag,
+                                   struct buf *message);
 /* A line per command. */
 void commands_write_help(struct buf *out);
 /* Spaces up to `column` of the line that begins at `line_at`. */

@@ -78,10 +78,11 @@ MUST_CHECK enum error store_restore(const char *backup_path, const char *databas
                                     struct restore_report *out_report,
                                     char reason[REASON_MAX_BYTES]);
 
-/* Writes the database at `database_path`, which no server has open, as a new file that the Rust
- * MigChat server opens, and `path`.tokens: a line with name, tab and new token for each account.
- * Both are 0600 and must not exist. `told` gets what was written and what could not be, a line
- * each. */
+/* Writes the last commit of the database at `database_path`, which a server may have open, as a new
+ * file that the Rust MigChat server opens, and `path`.tokens: a line with name, tab and new token
+ * for each account; a tab, line end, NUL or backslash in an adopted name is \t, \n, \r, \0 or \\.
+ * Both are 0600 and must not exist; they get their names when they are whole and on the disk.
+ * `told` gets what was written and what could not be, a line each. */
 MUST_CHECK enum error store_export_rust(const char *database_path, const char *path,
                                         struct buf *told, char reason[REASON_MAX_BYTES]);
 

@@ -363,8 +363,7 @@ static enum error copy_verify(const char *partial_path, atomic_bool *stops,
 
 static enum error copy_name(const char *partial_path, const char *path, char *reason)
 {
-    if (renameat2(AT_FDCWD, partial_path, AT_FDCWD, path, RENAME_NOREPLACE) != 0 &&
-        (errno != EINVAL || access(path, F_OK) == 0 || rename(partial_path, path) != 0)) {
+    if (!file_rename(partial_path, path)) {
         (void)snprintf(reason, REASON_MAX_BYTES, "the file could not be named: %s",
                        strerror(errno));
         return file_failed("name the backup", path);

@@ -45,6 +45,13 @@ enum error file_sync(const char *path, int flags)
     return error;
 }
 
+bool file_rename(const char *from, const char *to)
+{
+    /* Not every file system can be told to keep what is there. */
+    return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0 ||
+           (errno == EINVAL && access(to, F_OK) != 0 && rename(from, to) == 0);
+}
+
 enum error file_failed(const char *doing, const char *path)
 {
     int code = errno;

@@ -5,6 +5,8 @@
 #ifndef MIGCHAT_STORE_SQLITE_FILES_H
 #define MIGCHAT_STORE_SQLITE_FILES_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
 
 /* Makes an empty file, 0600, where there is none of this name. */
@@ -14,6 +16,8 @@ MUST_CHECK enum error file_sync(const char *path, int flags);
 /* Syncs the folder that `path` (with at least one slash) lies in: its names are on the disk then.
  */
 MUST_CHECK enum error folder_sync(const char *path);
+/* Gives a file of the same folder another name, which must be free: errno says EEXIST otherwise. */
+MUST_CHECK bool file_rename(const char *from, const char *to);
 /* Logs errno and translates it. */
 MUST_CHECK enum error file_failed(const char *doing, const char *path);
 

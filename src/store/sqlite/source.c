@@ -17,15 +17,29 @@
 #include "store/sqlite/copy.h"
 #include "store/sqlite/migrate.h"
 
-static enum error lock_try(const char *path, int *out_fd, char *reason);
+static enum error open_as(const char *path, bool is_beside_server, struct source *out_source,
+                          char *reason);
+static enum error lock_try(const char *path, int *out_fd, bool *out_is_taken, char *reason);
 static bool companion_has_bytes(const char *path, const char *suffix);
 static enum error wal_reader_open(const char *path, sqlite3 **out_database);
 static enum error told(char *reason, const char *text);
 
 enum error source_open(const char *path, struct source *out_source, char *reason)
 {
+    return open_as(path, false, out_source, reason);
+}
+
+enum error source_open_beside_server(const char *path, struct source *out_source, char *reason)
+{
+    return open_as(path, true, out_source, reason);
+}
+
+static enum error open_as(const char *path, bool is_beside_server, struct source *out_source,
+                          char *reason)
+{
     struct source source = {.lock_fd = -1};
     struct stat found;
+    bool is_taken = false;
     enum error error;
 
     connection_configure_library();
@@ -35,11 +49,16 @@ enum error source_open(const char *path, struct source *out_source, char *reason
     if (!S_ISREG(found.st_mode) || access(source.path, R_OK) != 0) {
         return told(reason, S_ISREG(found.st_mode) ? strerror(errno) : "it is not a regular file");
     }
-    error = lock_try(source.path, &source.lock_fd, reason);
+    error = lock_try(source.path, &source.lock_fd, &is_taken, reason);
     if (error != OK) {
         return error;
     }
-    if (companion_has_bytes(source.path, "-journal")) {
+    if (is_taken && !is_beside_server) {
+        return told(reason, "a server has it open; stop that, or make a backup and take that");
+    }
+    if (is_taken) {
+        error = wal_reader_open(source.path, &source.database);
+    } else if (companion_has_bytes(source.path, "-journal")) {
         error = told(reason, "a journal lies beside it: its last change is not finished; a start "
                              "of the server on it sees to that");
     } else if (companion_has_bytes(source.path, "-wal")) {
@@ -58,7 +77,7 @@ enum error source_open(const char *path, struct source *out_source, char *reason
     return OK;
 }
 
-static enum error lock_try(const char *path, int *out_fd, char *reason)
+static enum error lock_try(const char *path, int *out_fd, bool *out_is_taken, char *reason)
 {
     char lock_path[PATH_MAX];
     int fd;
@@ -72,7 +91,8 @@ static enum error lock_try(const char *path, int *out_fd, char *reason)
     }
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         (void)close(fd);
-        return told(reason, "a server has it open; stop that, or make a backup and take that");
+        *out_is_taken = true;
+        return OK;
     }
     *out_fd = fd;
     return OK;

@@ -1,4 +1,4 @@
-/* source.h - a database file that is at rest, opened to be read and left as it is.
+/* source.h - a database file opened to be read and left as it is, mostly one that is at rest.
  *
  * Uses: sqlite3, base. Used by: check.c, restore.c, export_rust.c. Thread: one at a time.
  */
@@ -12,7 +12,7 @@
 
 struct source {
     sqlite3 *database; /* one snapshot, until it is closed */
-    int lock_fd;       /* no server opens it meanwhile; -1 where none ever did */
+    int lock_fd;       /* no server opens it meanwhile; -1 where none ever did, or one has it */
     char path[PATH_MAX];
 };
 
@@ -20,6 +20,11 @@ struct source {
  * REASON_MAX_BYTES and gets what to tell people. */
 MUST_CHECK enum error source_open(const char *path, struct source *out_source, char *reason);
 void source_close(struct source *source);
+
+/* The same, but of a server that has it open it reads the last commit beside it. Until it is closed
+ * that server's checkpoints wait. */
+MUST_CHECK enum error source_open_beside_server(const char *path, struct source *out_source,
+                                                char *reason);
 
 /* Refuses what is not ours, or newer than this server. */
 MUST_CHECK enum error source_must_be_ours(sqlite3 *database, char *reason);

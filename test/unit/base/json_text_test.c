@@ -69,6 +69,63 @@ static void a_text_that_does_not_fit_overflows(void **state)
     buf_release(&out);
 }
 
+/* ---- and back --------------------------------------------------------------------------------*/
+
+static bool unescape(const char *escaped, struct buf *out)
+{
+    buf_init(out, 4096);
+    return json_unescape(str_from(escaped), out);
+}
+
+static void every_byte_comes_back(void **state)
+{
+    char raw[512];
+    struct buf escaped;
+    struct buf out;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof raw; i++) {
+        raw[i] = (char)(i % 256);
+    }
+    buf_init(&escaped, 4096);
+    json_escape((struct str){raw, sizeof raw}, &escaped);
+    buf_init(&out, sizeof raw);
+    assert_true(json_unescape(buf_str(&escaped), &out));
+    assert_int_equal(out.len, sizeof raw);
+    assert_memory_equal(out.ptr, raw, sizeof raw);
+    buf_release(&escaped);
+    buf_release(&out);
+}
+
+static void nothing_is_nothing(void **state)
+{
+    struct buf out;
+
+    (void)state;
+    assert_true(unescape("", &out));
+    assert_int_equal(out.len, 0);
+    assert_true(json_unescape((struct str){NULL, 0}, &out));
+    assert_int_equal(out.len, 0);
+    buf_release(&out);
+}
+
+static void escapes_of_others_are_refused(void **state)
+{
+    static const char *const texts[] = {
+        "\\",     "a\\x",    "\\/",       "\\u",     "\\u0",           "\\u00",
+        "\\u001", "\\u00g0", "\\u0041\\", "\\u1234", "\\uD83D\\uDE00", "\\u001f",
+    };
+    struct buf out;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        if (unescape(texts[i], &out)) {
+            fail_msg("%s", texts[i]);
+        }
+        buf_release(&out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -76,6 +133,9 @@ int main(void)
         cmocka_unit_test(quote_backslash_and_known_controls_have_short_forms),
         cmocka_unit_test(the_other_bytes_below_a_space_become_their_number),
         cmocka_unit_test(a_text_that_does_not_fit_overflows),
+        cmocka_unit_test(every_byte_comes_back),
+        cmocka_unit_test(nothing_is_nothing),
+        cmocka_unit_test(escapes_of_others_are_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
