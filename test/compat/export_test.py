@@ -188,7 +188,7 @@ def test_what_stays_behind_is_told(filled, tmp_path):
     done = export(running, tmp_path / "rust.db")
     first, second, title, *losses = done.stdout.splitlines()
     messages = rows_of(tmp_path / "rust.db", "SELECT count(*) FROM messages")[0][0]
-    assert first == (f"{tmp_path}/rust.db: 3 accounts and 1 deleted ones, {messages} messages,"
+    assert first == (f"{tmp_path}/rust.db: 3 accounts (and 1 deleted), {messages} messages,"
                      " 2 key bundles, 2 one-time keys")
     assert second.startswith(f"{tmp_path}/rust.db.tokens: 3 tokens")
     assert title.endswith("no place for:")

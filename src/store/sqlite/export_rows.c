@@ -61,8 +61,12 @@ const char export_schema[] =
     "CREATE INDEX idx_one_time_prekeys_user_id ON one_time_prekeys(user_id);"
     "CREATE INDEX idx_one_time_prekeys_used ON one_time_prekeys(used);";
 
-static const char ACCOUNTS[] = "SELECT id, name, password_hash, created_at_ms FROM account"
-                               " WHERE deleted_at_ms IS NULL ORDER BY id";
+#define ACCOUNTS_WITH(is_disabled)                                                                 \
+    "SELECT id, name, password_hash, created_at_ms, " is_disabled " FROM account"                  \
+    " WHERE deleted_at_ms IS NULL ORDER BY id"
+
+static const char ACCOUNTS[] = ACCOUNTS_WITH("disabled_at_ms IS NOT NULL");
+static const char ACCOUNTS_OF_SCHEMA_1[] = ACCOUNTS_WITH("0");
 static const char DELETED_ACCOUNTS[] = "SELECT id, name, password_hash, created_at_ms FROM account"
                                        " WHERE deleted_at_ms IS NOT NULL ORDER BY id";
 /* Ignored when the name is taken, by another account of exactly that name. */
@@ -102,11 +106,13 @@ static enum error sequence_set(struct rust_export *export, struct str table, int
 
 /* ---- accounts --------------------------------------------------------------------------------*/
 
+/* Who is disabled gets no token: that server knows no other way to keep somebody out. */
 enum error export_accounts(struct rust_export *export)
 {
     int64_t session_id = 0;
     enum error error = connection_int(export->from->database, NEXT_SESSION, &session_id);
-    struct query accounts = query_read(export->from, ACCOUNTS);
+    struct query accounts =
+        query_read(export->from, export->has_disabled ? ACCOUNTS : ACCOUNTS_OF_SCHEMA_1);
     enum error read_error;
 
     while (error == OK && query_step(&accounts)) {
@@ -116,7 +122,9 @@ enum error export_accounts(struct rust_export *export)
         error = user_add(export, &accounts, name, &is_added);
         /* Among accounts that are not deleted, no two have one name. */
         REQUIRE(error != OK || is_added);
-        if (error == OK) {
+        if (query_int(&accounts, 4) != 0) {
+            export->counts.disabled_accounts++;
+        } else if (error == OK) {
             error = session_add(export, session_id, query_int(&accounts, 0), name);
             session_id++;
         }

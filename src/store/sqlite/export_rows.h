@@ -8,6 +8,7 @@
 #ifndef MIGCHAT_STORE_SQLITE_EXPORT_ROWS_H
 #define MIGCHAT_STORE_SQLITE_EXPORT_ROWS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -19,6 +20,7 @@ extern const char export_schema[];
 
 struct export_counts {
     int64_t accounts; /* without deleted ones */
+    int64_t disabled_accounts;
     int64_t deleted_accounts;
     int64_t tokens;
     int64_t messages;
@@ -35,6 +37,8 @@ struct rust_export {
     struct store *to;   /* the new file, in the one transaction that fills it */
     FILE *tokens;       /* name, tab, token, line feed for each account */
     int64_t now_ms;
+    bool has_disabled; /* from schema 2 on */
+    bool has_invites;  /* the same */
     struct export_counts counts;
 };
 

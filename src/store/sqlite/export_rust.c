@@ -47,7 +47,7 @@ struct loss {
     const char *sql; /* how many, in the snapshot; NULL: it was counted on the way */
 };
 
-enum { LOSS_DELETED = 3, LOSS_EVENTS = 6, LOSS_READ_AT = 7 };
+enum { LOSS_DELETED = 3, LOSS_EVENTS = 6, LOSS_READ_AT = 7, LOSS_DISABLED = 8, LOSS_INVITES = 9 };
 
 static const struct loss losses[] = {
     {"passwords: their hashes are in the file, but there is no log-in; a lost token is a lost"
@@ -67,6 +67,8 @@ static const struct loss losses[] = {
                      NULL},
     [LOSS_READ_AT] = {"messages read at a time that is not known: their own time stands for it",
                       NULL},
+    [LOSS_DISABLED] = {"accounts disabled: they have no token, which is what keeps them out", NULL},
+    [LOSS_INVITES] = {"invites: anybody can make an account", "SELECT count(*) FROM invite"},
 };
 
 static enum error paths_make(const char *path, struct paths *out_paths, char *reason);
@@ -79,6 +81,7 @@ static bool tokens_stale_remove(const struct paths *paths);
 static enum error targets_check(const struct paths *paths, char *reason);
 static enum error database_write(const struct source *source, const struct paths *paths,
                                  struct rust_export *export, char *reason);
+static enum error schema_look(struct rust_export *export);
 static enum error rows_write(struct rust_export *export);
 static enum error rows_verify(struct rust_export *export, char *reason);
 static enum error count_verify(sqlite3 *database, const char *sql, int64_t expected,
@@ -263,7 +266,10 @@ static enum error database_write(const struct source *source, const struct paths
     }
     export->from = store_around_new(source->database);
     export->to = store_around_new(database);
-    error = rows_write(export);
+    error = schema_look(export);
+    if (error == OK) {
+        error = rows_write(export);
+    }
     if (error == OK) {
         error = rows_verify(export, reason);
     }
@@ -273,6 +279,25 @@ static enum error database_write(const struct source *source, const struct paths
     export->from = NULL;
     (void)sqlite3_close(database);
     return error == OK ? file_sync(paths->file_partial, O_RDONLY) : error;
+}
+
+/* A backup of an older server has no table of these. */
+static enum error schema_look(struct rust_export *export)
+{
+    int64_t columns = 0;
+    int64_t tables = 0;
+    enum error error = connection_int(export->from->database,
+                                      "SELECT count(*) FROM pragma_table_info('account')"
+                                      " WHERE name = 'disabled_at_ms'",
+                                      &columns);
+
+    if (error == OK) {
+        error = connection_int(export->from->database,
+                               "SELECT count(*) FROM sqlite_master WHERE name = 'invite'", &tables);
+    }
+    export->has_disabled = columns > 0;
+    export->has_invites = tables > 0;
+    return error;
 }
 
 static enum error rows_write(struct rust_export *export)
@@ -390,7 +415,7 @@ static void written_tell(const struct rust_export *export, const struct paths *p
     const struct export_counts *counts = &export->counts;
 
     buf_append_format(told,
-                      "%s: %lld accounts and %lld deleted ones, %lld messages, %lld key bundles, "
+                      "%s: %lld accounts (and %lld deleted), %lld messages, %lld key bundles, "
                       "%lld one-time keys\n",
                       paths->file, (long long)counts->accounts, (long long)counts->deleted_accounts,
                       (long long)counts->messages, (long long)counts->key_bundles,
@@ -431,6 +456,14 @@ static enum error loss_count(const struct rust_export *export, sqlite3 *ours, si
         break;
     case LOSS_READ_AT:
         *out_count = export->counts.read_at_unknown;
+        break;
+    case LOSS_DISABLED:
+        *out_count = export->counts.disabled_accounts;
+        break;
+    case LOSS_INVITES:
+        if (export->has_invites) {
+            error = connection_int(ours, losses[loss].sql, out_count);
+        }
         break;
     default:
         error = connection_int(ours, losses[loss].sql, out_count);

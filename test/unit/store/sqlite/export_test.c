@@ -127,6 +127,39 @@ static void a_read_mark_says_when(void **state)
     assert_int_equal(NUMBER_OF(out_path(s), "SELECT id FROM messages WHERE read_at IS NULL"), 3);
 }
 
+/* Schema 2 has both; one that this binary does not have is made up. */
+static void who_is_disabled_gets_no_token(void **state)
+{
+    struct scratch *s = *state;
+    struct buf told;
+    sqlite3 *database = NULL;
+
+    scratch_sql(s, RUST_SCHEMA);
+    scratch_sql(s, RUST_USERS);
+    scratch_open(s);
+    scratch_close(s);
+    assert_int_equal(sqlite3_open(s->path, &database), SQLITE_OK);
+    (void)sqlite3_exec(database, "ALTER TABLE account ADD COLUMN disabled_at_ms INTEGER", NULL,
+                       NULL, NULL);
+    (void)sqlite3_exec(database,
+                       "CREATE TABLE invite(id, code_digest, uses_left, created_at_ms,"
+                       " expires_at_ms, revoked_at_ms)",
+                       NULL, NULL, NULL);
+    assert_int_equal(sqlite3_exec(database,
+                                  "UPDATE account SET disabled_at_ms = 7 WHERE id = 2;"
+                                  "INSERT INTO invite(id, code_digest, uses_left, created_at_ms,"
+                                  " expires_at_ms, revoked_at_ms) VALUES(1, x'00', 1, 1, 0, 0)",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_close(database), SQLITE_OK);
+    assert_ok(export_to(s, out_path(s), &told));
+    assert_non_null(memmem(told.ptr, told.len, "\n  1 accounts disabled", 22));
+    assert_non_null(memmem(told.ptr, told.len, "\n  1 invites", 12));
+    buf_release(&told);
+    assert_int_equal(NUMBER_OF(out_path(s), "SELECT count(*) FROM users"), 3);
+    assert_int_equal(NUMBER_OF(out_path(s), "SELECT group_concat(user_id, '') FROM sessions"), 15);
+}
+
 static void counts_that_do_not_agree_are_refused(void **state)
 {
     struct scratch *s = *state;
@@ -177,6 +210,7 @@ int main(void)
         SCRATCH_CASE(messages_come_back_as_they_were),
         SCRATCH_CASE(used_keys_are_gone_and_the_others_keep_their_order),
         SCRATCH_CASE(a_read_mark_says_when),
+        SCRATCH_CASE(who_is_disabled_gets_no_token),
         SCRATCH_CASE(counts_that_do_not_agree_are_refused),
         SCRATCH_CASE(text_that_is_not_ours_is_refused),
         cmocka_unit_test(times_sort_by_place_within_a_millisecond),
