@@ -38,6 +38,8 @@
     X(TOKEN_MISSING, "token_missing", 401, "This needs a bearer token")                            \
     X(TOKEN_INVALID, "token_invalid", 401, "The token is not valid")                               \
     X(CREDENTIALS_WRONG, "credentials_wrong", 401, "The name or the password is wrong")            \
+    X(ACCOUNT_DISABLED, "account_disabled", 403,                                                   \
+      "This account was disabled by who runs the server")                                          \
     /* What was asked: syntax, shape, values. */                                                   \
     X(QUERY_MALFORMED, "query_malformed", 400, "The query is not well-formed")                     \
     X(PARAMETER_DOUBLED, "parameter_doubled", 400, "A query parameter was given twice")            \

@@ -328,6 +328,36 @@ static enum error add_deleted_row(struct store *store, int64_t account_id, struc
     return store_name_set(store, &deleted);
 }
 
+/* ---- disabling ------------------------------------------------------------------------------- */
+
+enum error account_disable(struct store *store, int64_t account_id, int64_t now_ms,
+                           struct arena *arena)
+{
+    struct account account;
+    enum error error = account_find_living(store, account_id, arena, &account);
+
+    if (error == ERROR_ACCOUNT_CHANGED) {
+        return ERROR_ACCOUNT_NOT_FOUND;
+    }
+    if (error != OK || account.is_disabled) {
+        return error;
+    }
+    error = store_account_set_disabled(store, account_id, now_ms);
+    return error == OK ? session_end_others(store, account_id, 0, now_ms, arena) : error;
+}
+
+enum error account_enable(struct store *store, int64_t account_id, struct arena *arena)
+{
+    struct account account;
+    enum error error = account_find_living(store, account_id, arena, &account);
+
+    if (error == ERROR_ACCOUNT_CHANGED) {
+        return ERROR_ACCOUNT_NOT_FOUND;
+    }
+    return error == OK && account.is_disabled ? store_account_set_disabled(store, account_id, 0)
+                                              : error;
+}
+
 /* ---- shared ---------------------------------------------------------------------------------- */
 
 /* ACCOUNT_CHANGED when it is gone: whoever asks had proved to be its owner a moment ago. */

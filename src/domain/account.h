@@ -5,7 +5,7 @@
  * account's (ACCOUNT_CHANGED else).
  *
  * Uses:    base, store/store.h, domain/name.h, domain/session.h.
- * Used by: api/accounts.c.
+ * Used by: api.
  * Thread:  write lane for what writes, read or write lane for the rest.
  */
 #ifndef MIGCHAT_DOMAIN_ACCOUNT_H
@@ -58,6 +58,14 @@ MUST_CHECK enum error account_set_password(struct store *store, int64_t account_
  * contacts are told and its own log goes in slices (chores). ACCOUNT_CHANGED as above. */
 MUST_CHECK enum error account_delete(struct store *store, int64_t account_id,
                                      struct str checked_hash, int64_t now_ms, struct arena *arena);
+
+/* Closes the account to its owner until account_enable: all its sessions end and log-ins are
+ * refused. Others see it as before and may send to it: they need not learn of it, and nothing is
+ * lost when it is opened again. Done already: changes nothing. ACCOUNT_NOT_FOUND, also of a deleted
+ * one. */
+MUST_CHECK enum error account_disable(struct store *store, int64_t account_id, int64_t now_ms,
+                                      struct arena *arena);
+MUST_CHECK enum error account_enable(struct store *store, int64_t account_id, struct arena *arena);
 
 /* Replaces the hash when it is still `old_hash` (raised cost at log-in); else does nothing. */
 MUST_CHECK enum error account_raise_hash(struct store *store, int64_t account_id,

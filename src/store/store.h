@@ -134,6 +134,7 @@ struct account {
     struct str password_hash; /* bcrypt text; empty once deleted */
     int64_t created_at_ms;
     bool is_deleted;
+    bool is_disabled; /* closed by who runs the server, until it is opened again */
 };
 
 /* Gives the account the next id. The name row is the caller's to add. */
@@ -154,6 +155,9 @@ MUST_CHECK enum error store_account_set_password(struct store *store, int64_t ac
 /* Marks it deleted, takes its password hash away and gives it this name. */
 MUST_CHECK enum error store_account_set_deleted(struct store *store, int64_t account_id,
                                                 struct str name, int64_t deleted_at_ms);
+/* When it was disabled; 0: it is not, or not any more. Its sessions stay the caller's to end. */
+MUST_CHECK enum error store_account_set_disabled(struct store *store, int64_t account_id,
+                                                 int64_t disabled_at_ms);
 /* The highest bcrypt cost of any password hash there ever was, 0 without one: what a log-in under
  * an unknown name must cost as well. */
 MUST_CHECK enum error store_password_cost_find(struct store *store, unsigned *out_cost);
@@ -181,6 +185,7 @@ struct session {
     struct str label; /* ptr NULL without one */
     int64_t created_at_ms;
     int64_t last_used_at_ms;
+    bool is_disabled; /* its account is; filled by store_session_find only */
 };
 
 MUST_CHECK enum error store_session_add(struct store *store, int64_t account_id,
@@ -198,6 +203,33 @@ MUST_CHECK enum error store_session_delete(struct store *store, int64_t account_
                                            int64_t session_id, bool *out_found);
 MUST_CHECK enum error store_session_set_used(struct store *store, int64_t account_id,
                                              int64_t session_id, int64_t last_used_at_ms);
+
+/* ---- invitations to sign up ------------------------------------------------------------------ */
+
+struct invite {
+    int64_t id;
+    struct str label; /* ptr NULL without one */
+    int64_t uses_left;
+    int64_t created_at_ms;
+    int64_t expires_at_ms; /* 0: never */
+    int64_t revoked_at_ms; /* 0: it is not */
+};
+
+/* Gives it the next id, which is never given again; invite->id and revoked_at_ms are ignored. */
+MUST_CHECK enum error store_invite_add(struct store *store, const struct sha256 *code_digest,
+                                       const struct invite *invite, int64_t *out_id);
+/* By code. out_invite->label is not filled. */
+MUST_CHECK enum error store_invite_find(struct store *store, const struct sha256 *code_digest,
+                                        bool *out_found, struct invite *out_invite);
+/* Those with an id below `before_id` (INT64_MAX: all), newest first, at most `max`. */
+MUST_CHECK enum error store_invite_list(struct store *store, int64_t before_id, size_t max,
+                                        struct arena *arena, struct invite **out_invites,
+                                        size_t *out_count);
+/* One use less; never below none. */
+MUST_CHECK enum error store_invite_use(struct store *store, int64_t invite_id);
+/* Revoked already: it stays as it is. Without such an invitation nothing is written. */
+MUST_CHECK enum error store_invite_revoke(struct store *store, int64_t invite_id,
+                                          int64_t revoked_at_ms, bool *out_found);
 
 /* ---- the log per account -------------------------------------------------------------------- */
 

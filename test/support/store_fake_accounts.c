@@ -113,6 +113,18 @@ enum error store_account_set_deleted(struct store *store, int64_t account_id, st
     return error;
 }
 
+enum error store_account_set_disabled(struct store *store, int64_t account_id,
+                                      int64_t disabled_at_ms)
+{
+    enum error error = fake_enter_write(store);
+    struct account *row = error == OK ? account_row(store, account_id) : NULL;
+
+    if (row != NULL) {
+        row->is_disabled = disabled_at_ms != 0;
+    }
+    return error;
+}
+
 enum error store_password_cost_find(struct store *store, unsigned *out_cost)
 {
     enum error error = fake_enter(store);
@@ -304,8 +316,11 @@ enum error store_session_find(struct store *store, const struct sha256 *token_di
 
     *out_found = row != NULL;
     if (row != NULL) {
+        const struct account *account = account_row(store, row->session.account_id);
+
         *out_session = row->session;
         out_session->label = (struct str){NULL, 0};
+        out_session->is_disabled = account != NULL && account->is_disabled;
     }
     return OK;
 }

@@ -6,7 +6,7 @@
 
 #include "base/require.h"
 
-#define TABLES_MAX 10u
+#define TABLES_MAX 11u
 
 static size_t list_tables(struct fake_rows *rows, struct fake_table *tables[TABLES_MAX]);
 static void table_copy(struct fake_table *to, const struct fake_table *from);
@@ -17,6 +17,7 @@ void fake_rows_init(struct fake_rows *rows)
         .accounts.row_bytes = sizeof(struct account),
         .names.row_bytes = sizeof(struct name_row),
         .sessions.row_bytes = sizeof(struct fake_session),
+        .invites.row_bytes = sizeof(struct fake_invite),
         .entries.row_bytes = sizeof(struct fake_entry),
         .conversations.row_bytes = sizeof(struct fake_conversation),
         .sent_keys.row_bytes = sizeof(struct fake_sent_key),
@@ -27,6 +28,7 @@ void fake_rows_init(struct fake_rows *rows)
         .next_account_id = 1,
         .next_session_id = 1,
         .next_chore_id = 1,
+        .next_invite_id = 1,
     };
 }
 
@@ -62,6 +64,7 @@ static size_t list_tables(struct fake_rows *rows, struct fake_table *tables[TABL
     tables[count++] = &rows->accounts;
     tables[count++] = &rows->names;
     tables[count++] = &rows->sessions;
+    tables[count++] = &rows->invites;
     tables[count++] = &rows->entries;
     tables[count++] = &rows->conversations;
     tables[count++] = &rows->sent_keys;

@@ -21,6 +21,11 @@ struct fake_session {
     struct session session;
 };
 
+struct fake_invite {
+    struct sha256 code_digest;
+    struct invite invite;
+};
+
 struct fake_entry {
     int64_t account_id;
     struct entry entry;
@@ -67,6 +72,7 @@ struct fake_rows {
     struct fake_table accounts; /* struct account */
     struct fake_table names;    /* struct name_row */
     struct fake_table sessions;
+    struct fake_table invites;
     struct fake_table entries; /* of all accounts, in the order of appending */
     struct fake_table conversations;
     struct fake_table sent_keys;
@@ -77,6 +83,7 @@ struct fake_rows {
     int64_t next_account_id;
     int64_t next_session_id;
     int64_t next_chore_id;
+    int64_t next_invite_id;
     int64_t names_count;
     unsigned password_cost;
 };

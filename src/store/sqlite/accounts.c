@@ -6,17 +6,21 @@
 #include <string.h>
 
 #include "base/require.h"
+#include "store/sqlite/batch.h"
 #include "store/sqlite/connection.h"
 
 static const char ACCOUNT_ADD[] =
     "INSERT INTO account(id, name, password_hash, created_at_ms) VALUES(?1, ?2, ?3, ?4)";
 static const char ACCOUNT_FIND[] = "SELECT name, password_hash, created_at_ms,"
-                                   " deleted_at_ms IS NOT NULL FROM account WHERE id = ?1";
+                                   " deleted_at_ms IS NOT NULL, disabled_at_ms IS NOT NULL"
+                                   " FROM account WHERE id = ?1";
 static const char ACCOUNT_NAME_FIND[] = "SELECT name FROM account WHERE id = ?1";
 static const char ACCOUNT_SET_NAME[] = "UPDATE account SET name = ?2 WHERE id = ?1";
 static const char ACCOUNT_SET_PASSWORD[] = "UPDATE account SET password_hash = ?2 WHERE id = ?1";
 static const char ACCOUNT_SET_DELETED[] =
     "UPDATE account SET name = ?2, password_hash = '', deleted_at_ms = ?3 WHERE id = ?1";
+static const char ACCOUNT_SET_DISABLED[] =
+    "UPDATE account SET disabled_at_ms = nullif(?2, 0) WHERE id = ?1";
 static const char HEAD_FIND[] =
     "SELECT seq FROM log WHERE account_id = ?1 ORDER BY seq DESC LIMIT 1";
 
@@ -94,6 +98,7 @@ enum error store_account_find(struct store *store, int64_t account_id, struct ar
         account.password_hash = query_text_copy(&query, 1, arena);
         account.created_at_ms = query_int(&query, 2);
         account.is_deleted = query_int(&query, 3) != 0;
+        account.is_disabled = query_int(&query, 4) != 0;
     }
     error = query_end(&query);
     if (error != OK) {
@@ -135,6 +140,19 @@ enum error store_account_set_deleted(struct store *store, int64_t account_id, st
     query_bind_text(&query, name);
     query_bind_int(&query, deleted_at_ms);
     name_cache_drop(store, account_id);
+    return query_run(&query);
+}
+
+/* The writer knows of each session whether its account is disabled. */
+enum error store_account_set_disabled(struct store *store, int64_t account_id,
+                                      int64_t disabled_at_ms)
+{
+    struct query query = query_write(store, ACCOUNT_SET_DISABLED);
+
+    query_bind_int(&query, account_id);
+    query_bind_int(&query, disabled_at_ms);
+    changed_note(store, account_id);
+    known_forget(store->known);
     return query_run(&query);
 }
 

@@ -36,6 +36,7 @@ enum counter_name {
     COUNTER_SESSION,
     COUNTER_MESSAGE,
     COUNTER_CHORE,
+    COUNTER_INVITE,
     COUNTER_COUNT
 };
 

@@ -177,7 +177,7 @@ static void a_disk_that_fills_at_any_write_leaves_the_rust_database(void **state
     assert_true(allowed > 100);
     store_home_close(home);
     assert_int_equal(scratch_number(s, "", "SELECT count(*) FROM log"), 6000);
-    assert_int_equal(scratch_number(s, "", "PRAGMA user_version"), 1);
+    assert_int_equal(scratch_number(s, "", "PRAGMA user_version"), 2);
 }
 
 static void stopping_at_any_write_leaves_the_rust_database_and_one_copy(void **state)

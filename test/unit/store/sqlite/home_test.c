@@ -33,7 +33,7 @@ static void a_clean_close_leaves_one_file_and_its_lock(void **state)
     assert_false(scratch_exists(s, "-wal"));
     assert_true(scratch_exists(s, ".lock"));
     assert_int_equal(scratch_number(s, "", "SELECT count(*) FROM log"), 1);
-    assert_int_equal(scratch_number(s, "", "PRAGMA user_version"), 1);
+    assert_int_equal(scratch_number(s, "", "PRAGMA user_version"), 2);
 }
 
 static void a_second_process_is_refused(void **state)

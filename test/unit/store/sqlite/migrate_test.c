@@ -1,0 +1,96 @@
+/* migrate_test.c - a file of an older server opens, copied first, with all its rows. */
+#include "scratch.h"
+
+#include "store/sqlite/connection.h"
+#include "store/sqlite/migrate.h"
+
+#define COPY ".before-0002"
+
+/* What a server of schema 1 leaves: an account, its session, an entry. */
+static void make_schema_1(struct scratch *s)
+{
+    scratch_sql(s, migration_list[0].sql);
+    scratch_sql(s, "PRAGMA user_version=1;"
+                   "INSERT INTO meta(key, value) VALUES('epoch', 'AAAABBBBCCCCDDDD'),"
+                   " ('names', '0'), ('password_cost', '4'), ('next_account_id', '6'),"
+                   " ('next_session_id', '8'), ('next_message_id', '1'), ('next_chore_id', '1');"
+                   "INSERT INTO account VALUES(5, 'ann', 'hash', 1000, NULL);"
+                   "INSERT INTO name VALUES('ann', 'ann', 5, 1, 0);"
+                   "INSERT INTO session VALUES(zeroblob(32), 7, 5, 'phone', 10, 20);"
+                   "INSERT INTO log VALUES(5, 1, 7, 0, 0, 6, 0, 30, NULL)");
+}
+
+static void a_file_of_schema_1_opens_and_is_copied_first(void **state)
+{
+    struct scratch *s = *state;
+    struct sha256 digest = {.bytes = {0}};
+    struct session session = {0};
+    struct account account = {0};
+    const struct invite invite = {.uses_left = 1};
+    int64_t id = 0;
+    bool is_found = false;
+
+    make_schema_1(s);
+    scratch_open(s);
+    assert_ok(store_batch_begin(s->writer));
+    assert_ok(store_account_find(s->writer, 5, &s->arena, &is_found, &account));
+    assert_true(is_found);
+    assert_str(account.name, "ann");
+    assert_false(account.is_disabled);
+    assert_ok(store_session_find(s->writer, &digest, &is_found, &session));
+    assert_true(is_found);
+    assert_int_equal(session.id, 7);
+    assert_int_equal(session.last_used_at_ms, 20);
+    assert_false(session.is_disabled);
+    assert_ok(store_invite_add(s->writer, &digest, &invite, &id));
+    assert_int_equal(id, 1);
+    assert_ok(store_batch_commit(s->writer));
+    assert_int_equal(scratch_head(s->writer, 5), 1);
+    scratch_close(s);
+    assert_int_equal(scratch_number(s, "", "PRAGMA user_version"), 2);
+    assert_int_equal(scratch_number(s, "", "SELECT count(*) FROM invite"), 1);
+    assert_int_equal(scratch_number(s, COPY, "PRAGMA user_version"), 1);
+    assert_int_equal(scratch_number(s, COPY, "SELECT count(*) FROM account"), 1);
+    assert_int_equal(scratch_mode(s, COPY), 0600);
+}
+
+static void a_migration_that_fails_leaves_the_file_as_it_was(void **state)
+{
+    struct scratch *s = *state;
+    struct store_home *home = NULL;
+
+    make_schema_1(s);
+    scratch_sql(s, "CREATE TABLE invite(somebodys INTEGER)");
+    assert_int_equal(scratch_open_home(s, &home), ERROR_STORE_FAILED);
+    assert_int_equal(scratch_number(s, "", "PRAGMA user_version"), 1);
+    assert_int_equal(scratch_number(s, "",
+                                    "SELECT count(*) FROM pragma_table_info('account')"
+                                    " WHERE name = 'disabled_at_ms'"),
+                     0);
+    scratch_sql(s, "DROP TABLE invite");
+    assert_ok(scratch_open_home(s, &home));
+    store_home_close(home);
+    assert_int_equal(scratch_number(s, "", "PRAGMA user_version"), 2);
+}
+
+static void a_new_file_is_not_copied(void **state)
+{
+    struct scratch *s = *state;
+
+    scratch_open(s);
+    scratch_close(s);
+    assert_false(scratch_exists(s, COPY));
+    assert_int_equal(scratch_number(s, "", "PRAGMA user_version"), 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest cases[] = {
+        SCRATCH_CASE(a_file_of_schema_1_opens_and_is_copied_first),
+        SCRATCH_CASE(a_migration_that_fails_leaves_the_file_as_it_was),
+        SCRATCH_CASE(a_new_file_is_not_copied),
+    };
+
+    log_setup(LOG_OFF, LOG_FORM_TEXT);
+    return cmocka_run_group_tests_name("migrate", cases, NULL, NULL);
+}
