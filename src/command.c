@@ -9,6 +9,8 @@
 #include "base/require.h"
 #include "command_backup.h"
 #include "command_export.h"
+#include "command_restore.h"
+#include "command_verify.h"
 #include "domain/password.h"
 #include "healthcheck.h"
 #include "http/parser.h"
@@ -40,6 +42,12 @@ int command_run(const struct config *config)
         break;
     case COMMAND_EXPORT:
         exit_code = command_export(config, config->operands[0], &text);
+        break;
+    case COMMAND_VERIFY:
+        exit_code = command_verify(config, config->operands[0], &text);
+        break;
+    case COMMAND_RESTORE:
+        exit_code = command_restore(config, config->operands[0], &text);
         break;
     case COMMAND_HEALTHCHECK:
         exit_code = healthcheck_run(config, &text);

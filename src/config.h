@@ -135,6 +135,8 @@ struct config_value {
     COMMAND(DUMP, "config dump", "", "show every value and where it is from")                      \
     COMMAND(BACKUP, "backup", "FILE", "have the running server write a copy of its database")      \
     COMMAND(EXPORT, "export", "--format=rust FILE", "write a database the Rust server opens")      \
+    COMMAND(VERIFY, "verify", "FILE", "read a backup to its end and say what it holds")            \
+    COMMAND(RESTORE, "restore", "FILE", "put a backup in the place of the database of --db")       \
     COMMAND(HEALTHCHECK, "healthcheck", "", "ask the server that runs here whether it is ready")   \
     COMMAND(ROUTES, "routes", "", "list the HTTP routes")                                          \
     COMMAND(ERRORS, "errors", "", "list the error codes with their status")                        \

@@ -65,6 +65,7 @@ MUST_CHECK enum error store_verify(const char *path, struct store_summary *out_s
 struct restore_report {
     struct store_summary summary;
     char replaced_path[PATH_MAX]; /* where the database that was there is now; "" if none was */
+    bool replaced_is_known;       /* its counters and claimed keys could be read and count */
     int64_t voided_prekeys;
     int64_t remembered_prekeys; /* claimed after the backup was made, known from what was there */
 };

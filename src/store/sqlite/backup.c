@@ -30,6 +30,7 @@
 #include "store/copies.h"
 #include "store/sqlite/check.h"
 #include "store/sqlite/connection.h"
+#include "store/sqlite/copy.h"
 #include "store/sqlite/files.h"
 #include "store/sqlite/meta.h"
 
@@ -61,10 +62,8 @@ struct ahead {
 };
 
 static enum error target_check(const char *path, char out_partial[PATH_MAX], char *reason);
-static enum error partial_make(const char *partial_path);
 static enum error partial_fill(struct store_home *home, const char *partial_path,
                                atomic_bool *stops, struct backup_progress *progress);
-static enum error copy_prepare(const char *partial_path, sqlite3 **out_copy);
 static enum error pages_take(struct backup *backup, const char *partial_path, atomic_bool *stops,
                              struct backup_progress *progress);
 static void begin(void *argument);
@@ -96,9 +95,6 @@ enum error store_backup(struct store_home *home, const char *path, atomic_bool *
     }
     error = target_check(path, partial_path, reason);
     if (error == OK) {
-        error = partial_make(partial_path);
-    }
-    if (error == OK) {
         error = partial_fill(home, partial_path, stops, progress);
         if (error == OK) {
             error = copy_complete(partial_path);
@@ -111,7 +107,7 @@ enum error store_backup(struct store_home *home, const char *path, atomic_bool *
             error = copy_name(partial_path, path, reason);
         }
         if (error != OK) {
-            (void)unlink(partial_path);
+            partial_remove(partial_path);
         }
     }
     atomic_store(&home->is_backed_up, false);
@@ -153,22 +149,13 @@ static enum error target_check(const char *path, char out_partial[PATH_MAX], cha
     return OK;
 }
 
-/* One that died left its own; one that lives is another process's with the same wish, and loses. */
-static enum error partial_make(const char *partial_path)
-{
-    if (unlink(partial_path) != 0 && errno != ENOENT) {
-        return file_failed("remove what is left of a backup", partial_path);
-    }
-    return file_make(partial_path);
-}
-
 /* ---- the pages -------------------------------------------------------------------------------*/
 
 static enum error partial_fill(struct store_home *home, const char *partial_path,
                                atomic_bool *stops, struct backup_progress *progress)
 {
     struct backup backup = {.home = home, .step_pages = STEP_PAGES};
-    enum error error = copy_prepare(partial_path, &backup.copy);
+    enum error error = partial_open(partial_path, &backup.copy);
 
     if (error != OK) {
         return error;
@@ -182,25 +169,6 @@ static enum error partial_fill(struct store_home *home, const char *partial_path
     gate_visit(&home->gate, finish, &backup);
     (void)sqlite3_close(backup.copy);
     return error;
-}
-
-/* It is synced as a whole later, and thrown away unless it is whole. */
-static enum error copy_prepare(const char *partial_path, sqlite3 **out_copy)
-{
-    sqlite3 *copy = NULL;
-    enum error error = connection_open(partial_path, SQLITE_OPEN_READWRITE, &copy);
-
-    if (error != OK) {
-        return error;
-    }
-    error = connection_exec(copy, "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF;"
-                                  "PRAGMA cache_size=-1024");
-    if (error != OK) {
-        (void)sqlite3_close(copy);
-        return error;
-    }
-    *out_copy = copy;
-    return OK;
 }
 
 static enum error pages_take(struct backup *backup, const char *partial_path, atomic_bool *stops,

@@ -110,7 +110,8 @@ enum error check_database(sqlite3 *database, struct store_summary *out_summary, 
     }
     if (error != OK) {
         if (reason[0] == '\0') {
-            (void)snprintf(reason, REASON_MAX_BYTES, "%s (see the log)", error_text(error));
+            (void)snprintf(reason, REASON_MAX_BYTES, "%s (see the log: --log-level error)",
+                           error_text(error));
         }
         return error;
     }
@@ -136,6 +137,9 @@ static enum error pages_check(sqlite3 *database, char *reason)
         if (found == NULL || strcmp(found, "ok") != 0) {
             (void)snprintf(reason, REASON_MAX_BYTES, "it is damaged: %s",
                            found == NULL ? "" : found);
+            for (char *at = reason; (at = strchr(at, '\n')) != NULL;) {
+                *at = ' ';
+            }
             error = ERROR_INTERNAL;
         }
     }

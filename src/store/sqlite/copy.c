@@ -28,8 +28,7 @@
 
 static bool copy_name(const char *path, const char *suffix, int number, char out_path[PATH_MAX]);
 static bool is_copy_of(sqlite3 *source, const char *copy_path);
-static enum error free_name_find(const char *path, const char *suffix, char out_path[PATH_MAX]);
-static enum error partial_make(const char *path, const char *suffix, char out_path[PATH_MAX]);
+static enum error partial_name(const char *path, const char *suffix, char out_path[PATH_MAX]);
 static enum error partial_fill(const char *partial_path, sqlite3 *source, atomic_bool *stops);
 
 /* ---- one that is there -----------------------------------------------------------------------*/
@@ -104,10 +103,10 @@ enum error copy_make(sqlite3 *source, const char *path, const char *suffix, atom
 {
     char copy_path[PATH_MAX];
     char partial_path[PATH_MAX];
-    enum error error = free_name_find(path, suffix, copy_path);
+    enum error error = copy_name_find(path, suffix, copy_path);
 
     if (error == OK) {
-        error = partial_make(path, suffix, partial_path);
+        error = partial_name(path, suffix, partial_path);
     }
     if (error != OK) {
         return error;
@@ -118,14 +117,14 @@ enum error copy_make(sqlite3 *source, const char *path, const char *suffix, atom
         error = file_failed("name the copy", copy_path);
     }
     if (error != OK) {
-        (void)unlink(partial_path);
+        partial_remove(partial_path);
         return error;
     }
     memcpy(out_path, copy_path, sizeof copy_path);
     return folder_sync(copy_path);
 }
 
-static enum error free_name_find(const char *path, const char *suffix, char out_path[PATH_MAX])
+enum error copy_name_find(const char *path, const char *suffix, char out_path[PATH_MAX])
 {
     struct stat found;
 
@@ -143,7 +142,7 @@ static enum error free_name_find(const char *path, const char *suffix, char out_
     return ERROR_INTERNAL;
 }
 
-static enum error partial_make(const char *path, const char *suffix, char out_path[PATH_MAX])
+static enum error partial_name(const char *path, const char *suffix, char out_path[PATH_MAX])
 {
     int len = snprintf(out_path, PATH_MAX, "%s%s-partial", path, suffix);
 
@@ -151,30 +150,60 @@ static enum error partial_make(const char *path, const char *suffix, char out_pa
         errno = ENAMETOOLONG;
         return file_failed("name the copy of", path);
     }
-    if (unlink(out_path) != 0 && errno != ENOENT) {
-        return file_failed("remove what is left of a copy", out_path);
-    }
-    return file_make(out_path);
+    return OK;
 }
 
 static enum error partial_fill(const char *partial_path, sqlite3 *source, atomic_bool *stops)
 {
     sqlite3 *copy = NULL;
-    enum error error = connection_open(partial_path, SQLITE_OPEN_READWRITE, &copy);
+    enum error error = partial_open(partial_path, &copy);
 
     if (error != OK) {
         return error;
     }
-    /* It is synced once, as a whole, and thrown away unless it is whole. */
-    error = connection_exec(copy, "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF");
-    if (error == OK) {
-        error = pages_copy(copy, source, stops);
-    }
+    error = pages_copy(copy, source, stops);
     (void)sqlite3_close(copy);
     if (error == OK) {
         error = file_sync(partial_path, O_RDONLY);
     }
     return error;
+}
+
+enum error partial_open(const char *partial_path, sqlite3 **out_copy)
+{
+    sqlite3 *copy = NULL;
+    enum error error;
+
+    partial_remove(partial_path);
+    error = file_make(partial_path);
+    if (error == OK) {
+        error = connection_open(partial_path, SQLITE_OPEN_READWRITE, &copy);
+    }
+    if (error != OK) {
+        return error;
+    }
+    error = connection_exec(copy, "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF;"
+                                  "PRAGMA cache_size=-1024");
+    if (error != OK) {
+        (void)sqlite3_close(copy);
+        return error;
+    }
+    *out_copy = copy;
+    return OK;
+}
+
+/* With what SQLite may have left beside it, which must not meet another file of that name. What
+ * cannot be removed is in the way of the next one, which tells. */
+void partial_remove(const char *partial_path)
+{
+    static const char *const companions[] = {"-journal", "-wal", "-shm", ""};
+    char path[PATH_MAX];
+
+    for (size_t i = 0; i < sizeof companions / sizeof companions[0]; i++) {
+        if (snprintf(path, sizeof path, "%s%s", partial_path, companions[i]) < (int)sizeof path) {
+            (void)unlink(path);
+        }
+    }
 }
 
 enum error pages_copy(sqlite3 *to, sqlite3 *from, atomic_bool *stops)

@@ -27,6 +27,15 @@ MUST_CHECK bool copy_find(sqlite3 *source, const char *path, const char *suffix,
 MUST_CHECK enum error copy_make(sqlite3 *source, const char *path, const char *suffix,
                                 atomic_bool *stops, char out_path[PATH_MAX]);
 
+/* The first name that is free of `path``suffix`, `path``suffix`-2 and so on up to -9, else
+ * INTERNAL, logged. */
+MUST_CHECK enum error copy_name_find(const char *path, const char *suffix, char out_path[PATH_MAX]);
+
+/* Makes `partial_path` anew, 0600 and empty, and opens it to be filled: what an attempt that died
+ * left there is removed. It is not synced, and is to be thrown away unless it comes to be whole. */
+MUST_CHECK enum error partial_open(const char *partial_path, sqlite3 **out_copy);
+void partial_remove(const char *partial_path);
+
 /* Opens a copy to read it, as a file that nobody changes: a copy of a database in WAL mode is in
  * that mode too, and would get a WAL beside it by being read. */
 MUST_CHECK enum error copy_open(const char *copy_path, sqlite3 **out_copy);

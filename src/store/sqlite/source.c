@@ -68,7 +68,7 @@ static enum error open_as(const char *path, bool is_beside_server, struct source
     }
     if (error != OK) {
         if (reason[0] == '\0') {
-            (void)told(reason, "it cannot be opened (see the log)");
+            (void)told(reason, "it cannot be opened (see the log: --log-level error)");
         }
         source_close(&source);
         return error;
@@ -149,7 +149,9 @@ enum error source_must_be_ours(sqlite3 *database, char *reason)
         error = connection_int(database, "PRAGMA user_version", &version);
     }
     if (error != OK) {
-        return told(reason, "it cannot be read as a database (see the log)");
+        (void)snprintf(reason, REASON_MAX_BYTES, "it cannot be read as a database: %s",
+                       sqlite3_errmsg(database));
+        return error;
     }
     if (content == CONTENT_RUST) {
         return told(reason, "it is a Rust server's database; a start of this server adopts it");

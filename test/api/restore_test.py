@@ -1,0 +1,292 @@
+"""`verify FILE` and `restore FILE`, as an operator runs them: on files that no server has open."""
+import os
+import pathlib
+import sqlite3
+import stat
+
+import pytest
+
+from support import server
+from support.api import Account, new_name
+from support.rust_database import RustDatabase
+
+
+def folder_state(folder):
+    """Every file with its bytes, but for locks and the log."""
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())
+            if path.suffix not in (".lock", ".log", ".sock")}
+
+
+def refused(done, *words):
+    """It ended with one line that says why."""
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.stdout == "" and done.stderr.startswith("migchat-server: ")
+    assert done.stderr.count("\n") == 1, done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+@pytest.fixture(name="backed_up")
+def fixture_backed_up(start, tmp_path):
+    """A running server with two accounts and three messages, and a backup of it."""
+    running = start()
+    alice, bob = (running.api.create(new_name(name)) for name in ("alice", "bob"))
+    for _ in range(3):
+        alice.send(bob)
+    done = running.command("backup", tmp_path / "backup.db")
+    assert done.returncode == 0, done.stderr
+    return running, alice, bob, tmp_path / "backup.db"
+
+
+def test_verify_says_what_a_backup_holds_and_leaves_it_alone(backed_up):
+    backup = backed_up[3]
+    before = backup.read_bytes()
+    done = server.run("verify", backup)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{backup} is whole: 2 accounts, 3 messages, schema ")
+    assert ", a backup of 20" in done.stdout
+    assert backup.read_bytes() == before
+    assert not [name for name in os.listdir(backup.parent) if name.startswith("backup.db-")]
+
+
+def spoil_pages(path):
+    spoiled = bytearray(path.read_bytes())
+    for at in range(4096, len(spoiled), 4096):
+        spoiled[at:at + 64] = b"\xff" * 64
+    path.write_bytes(spoiled)
+
+
+def spoil_end(path):
+    path.write_bytes(path.read_bytes()[:-4096])
+
+
+def spoil_head(path):
+    path.write_bytes(b"no database" * 1000)
+
+
+def spoil_one_page(path):
+    """Of the log, so that its schema can be read."""
+    spoiled = bytearray(path.read_bytes())
+    with sqlite3.connect(f"file:{path}?immutable=1", uri=True) as database:
+        (root,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'log'").fetchone()
+    spoiled[(root - 1) * 4096:(root - 1) * 4096 + 64] = b"\xff" * 64
+    path.write_bytes(spoiled)
+
+
+def run_sql(sql):
+    def spoil(path):
+        with sqlite3.connect(path) as database:
+            database.execute(sql)
+    return spoil
+
+
+SPOILED = {
+    "pages": (spoil_pages, ()),
+    "one page": (spoil_one_page, ("it is damaged", "age ")),
+    "end": (spoil_end, ("malformed",)),
+    "head": (spoil_head, ("not a database",)),
+    "a gap in a log": (run_sql("DELETE FROM log WHERE seq = 2"), ("gap",)),
+    "ids given again": (run_sql("UPDATE meta SET value = '1' WHERE key = 'next_message_id'"),
+                        ("message ids that would be given again",)),
+    "newer": (run_sql("PRAGMA user_version = 9999"), ("a newer server has written it",)),
+    "foreign": (run_sql("DROP TABLE log"), ("it is not a MigChat database",)),
+    "missing": (lambda path: path.unlink(), ("No such file",)),
+    "folder": (lambda path: (path.unlink(), path.mkdir()), ("it is not a regular file",)),
+}
+
+
+@pytest.mark.parametrize("spoil, words", SPOILED.values(), ids=SPOILED)
+def test_verify_refuses_what_is_not_whole(backed_up, spoil, words):
+    backup = backed_up[3]
+    spoil(backup)
+    refused(server.run("verify", backup), str(backup), *words)
+
+
+def test_verify_refuses_the_database_of_a_running_server(backed_up):
+    running = backed_up[0]
+    refused(server.run("verify", running.database), "a server has it open")
+    running.stop()
+    done = server.run("verify", running.database)
+    assert done.returncode == 0, done.stderr
+    assert ", a backup of" not in done.stdout
+
+
+def restore(running, backup):
+    """Stop the server, put the backup in its place, start it again; what the command said."""
+    if running.process is not None:
+        running.stop()
+    done = running.command("restore", backup)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    running.start()
+    return done.stdout
+
+
+def again(running, account):
+    """The same person with the same token, of the server that runs now."""
+    return Account(running.api, account.username, account.password, account.token, account.user_id)
+
+
+def cursor_of(account):
+    return account.get("/api/messages").expect(200).field("migchat-cursor")
+
+
+def test_a_restore_is_a_prefix_that_nobody_takes_for_the_present(backed_up):
+    running, alice, bob, backup = backed_up
+    etag = bob.get("/api/messages").expect(200).field("etag")
+    before_backup = cursor_of(bob)
+    kept = bob.messages()
+    later = alice.send(bob)
+    since = cursor_of(bob)
+    epochs = {since.split(":")[0]}
+    said = restore(running, backup)
+    assert "2 accounts, 3 messages" in said
+    assert f"the database that was there is {running.database}.before-restore\n" in said
+    alice, bob = again(running, alice), again(running, bob)
+    assert bob.messages() == kept
+    assert bob.unread() == {alice.username: 3}
+    for cursor in (before_backup, since):
+        bob.get(f"/api/events?since={cursor}").expect(410, "cursor_gone")
+    response = bob.get("/api/messages", fields=[("If-None-Match", etag)]).expect(200)
+    assert response.field("etag") != etag
+    epochs.add(cursor_of(bob).split(":")[0])
+    assert len(epochs) == 2
+    assert alice.send(bob)["message_id"] > later["message_id"], "an id is given twice"
+    assert stat.S_IMODE(os.stat(running.database).st_mode) == 0o600
+
+
+def test_the_replaced_database_can_be_put_back(backed_up):
+    running, alice, bob, backup = backed_up
+    alice.send(bob)
+    everything = bob.messages()
+    restore(running, backup)
+    said = restore(running, running.database + ".before-restore")
+    assert f"is {running.database}.before-restore-2\n" in said
+    assert again(running, bob).messages() == everything
+
+
+def test_accounts_and_sessions_of_after_the_backup_leave_no_id_to_be_given_again(backed_up):
+    running, alice, _, backup = backed_up
+    later = running.api.create(new_name("later"))
+    restore(running, backup)
+    running.api.login_raw(later.username, later.password).expect(401, "credentials_wrong")
+    running.api.get("/api/account", token=later.token).expect(401, "token_invalid")
+    newest = running.api.create(new_name("newest"))
+    assert newest.user_id > later.user_id
+    (session,) = newest.sessions()
+    assert session["id"] > max(each["id"] for each in again(running, alice).sessions()) + 1
+
+
+def test_no_one_time_key_is_handed_out_twice(start, tmp_path):
+    running = start()
+    alice, bob = (running.api.create(new_name(name)) for name in ("alice", "bob"))
+    alice.upload(["claimed before", "claimed after", "never claimed"])
+    assert bob.claim(alice.username) == ["claimed before"]
+    assert running.command("backup", tmp_path / "backup.db").returncode == 0
+    assert bob.claim(alice.username) == ["claimed after"]
+    alice.upload(["of after the backup", "new"])
+    assert bob.claim(alice.username) == ["of after the backup"]
+    said = restore(running, tmp_path / "backup.db")
+    assert "2 of the backup are void, 2 more were handed out since" in said
+    alice, bob = again(running, alice), again(running, bob)
+    assert bob.claim(alice.username) == []
+    assert alice.get("/api/keys").expect(200).json() == {"one_time_prekeys": 0}
+    alice.upload(["claimed before", "claimed after", "never claimed", "of after the backup", "new"])
+    assert bob.claim(alice.username) == ["new"]
+    assert bob.claim(alice.username) == []
+
+
+def test_what_is_no_backup_changes_nothing(backed_up, tmp_path):
+    running, *_, backup = backed_up
+    good = backup.read_bytes()
+    refused(running.command("restore", backup), "a server has the database open")
+    running.stop()
+    refused(running.command("restore", running.database), "nothing changed: ")
+    before = folder_state(running.directory)
+    rust = RustDatabase(tmp_path / "rust.db")
+    rust.add_user(1, "anna", "x")
+    rust.close()
+    refused(running.command("restore", tmp_path / "rust.db"), "it is a Rust server's database")
+    for spoil, words in SPOILED.values():
+        backup.write_bytes(good)
+        spoil(backup)
+        refused(running.command("restore", backup), str(backup), "nothing changed: ", *words)
+        if backup.is_dir():
+            backup.rmdir()
+        assert folder_state(running.directory) == before
+    backup.write_bytes(good)
+    refused(server.run("restore", backup, "--db", ":memory:"), "in memory")
+    foreign = tmp_path / "foreign.db"
+    with sqlite3.connect(foreign) as database:
+        database.execute("CREATE TABLE notes (text)")
+    held = foreign.read_bytes()
+    refused(server.run("restore", backup, "--db", foreign), "is not a MigChat database")
+    assert foreign.read_bytes() == held
+
+
+def test_a_restore_where_there_is_no_database(backed_up, tmp_path):
+    running, alice, bob, backup = backed_up
+    kept = bob.messages()
+    running.stop()
+    other = server.Server(tmp_path / "other")
+    (tmp_path / "other" / "migchat.db-wal").write_bytes(b"of a database that is lost")
+    done = other.command("restore", backup)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "the database that was there" not in done.stdout
+    assert (tmp_path / "other" / "migchat.db.before-restore-wal").read_bytes() == b"of a database that is lost"
+    with other:
+        assert again(other, bob).messages() == kept
+
+
+def test_a_write_ahead_log_of_a_killed_server_goes_with_its_database(backed_up, tmp_path):
+    running, alice, bob, backup = backed_up
+    held = backup.read_bytes()
+    kept = bob.messages()
+    alice.send(bob)
+    everything = bob.messages()
+    running.kill()
+    assert running.wal_bytes() > 0, "nothing to tell apart"
+    restore(running, backup)
+    assert again(running, bob).messages() == kept
+    assert backup.read_bytes() == held
+    restore(running, running.database + ".before-restore")
+    assert again(running, bob).messages() == everything
+
+
+@pytest.mark.parametrize("spoil", (spoil_head, spoil_pages), ids=("head", "pages"))
+def test_a_damaged_database_is_replaced_and_kept_as_it_is(backed_up, spoil):
+    running, alice, bob, backup = backed_up
+    kept = bob.messages()
+    running.stop()
+    spoil(pathlib.Path(running.database))
+    spoiled = pathlib.Path(running.database).read_bytes()
+    pathlib.Path(running.database + "-wal").write_bytes(b"what is left of a log")
+    said = restore(running, backup)
+    assert "it could not be read: " in said
+    # But for the head of the file, where SQLite notes that there is no WAL any more.
+    kept_bytes = pathlib.Path(running.database + ".before-restore").read_bytes()
+    assert kept_bytes[100:] == spoiled[100:]
+    assert again(running, bob).messages() == kept
+
+
+def test_nine_replaced_databases_are_kept_and_no_tenth_is_made(backed_up):
+    running, *_, backup = backed_up
+    running.stop()
+    for number in range(9):
+        name = f"{running.database}.before-restore" + (f"-{number + 1}" if number else "")
+        assert name in running.command("restore", backup).stdout
+    before = folder_state(running.directory)
+    refused(running.command("restore", backup), "remove what is not needed")
+    assert folder_state(running.directory) == before
+
+
+def test_root_gives_the_database_to_whom_the_folder_belongs(backed_up):
+    running, *_, backup = backed_up
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    running.stop()
+    os.chown(running.directory, 12345, 12346)
+    os.unlink(running.database + ".lock")
+    assert running.command("restore", backup).returncode == 0
+    for suffix in ("", ".lock"):
+        found = os.stat(running.database + suffix)
+        assert (found.st_uid, found.st_gid) == (12345, 12346), suffix
