@@ -96,6 +96,11 @@ package_install("${deploy}/grafana-dashboard.json" share/doc/migchat-server/exam
 package_install("${deploy}/sysusers.conf" lib/sysusers.d migchat.conf)
 package_install("${deploy}/migchat.service" lib/systemd/system migchat.service)
 package_install("${deploy}/migchat.socket" lib/systemd/system migchat.socket)
+package_install("${deploy}/migchat-server-backup.service" lib/systemd/system
+  migchat-server-backup.service)
+package_install("${deploy}/migchat-server-backup.timer" lib/systemd/system
+  migchat-server-backup.timer)
+install(PROGRAMS "${deploy}/backup-keep" DESTINATION libexec/migchat-server)
 package_install("${made}/migchat-activated.service" lib/systemd/system migchat-activated.service)
 package_install("${made}/migchat.conf" /etc/migchat migchat.conf)
 

@@ -20,6 +20,7 @@
 static enum error open_as(const char *path, bool is_beside_server, struct source *out_source,
                           char *reason);
 static enum error lock_try(const char *path, int *out_fd, bool *out_is_taken, char *reason);
+static bool journal_is_begun(const char *path);
 static bool companion_has_bytes(const char *path, const char *suffix);
 static enum error wal_reader_open(const char *path, sqlite3 **out_database);
 static enum error told(char *reason, const char *text);
@@ -58,7 +59,7 @@ static enum error open_as(const char *path, bool is_beside_server, struct source
     }
     if (is_taken) {
         error = wal_reader_open(source.path, &source.database);
-    } else if (companion_has_bytes(source.path, "-journal")) {
+    } else if (journal_is_begun(source.path)) {
         error = told(reason, "a journal lies beside it: its last change is not finished; a start "
                              "of the server on it sees to that");
     } else if (companion_has_bytes(source.path, "-wal")) {
@@ -96,6 +97,24 @@ static enum error lock_try(const char *path, int *out_fd, bool *out_is_taken, ch
     }
     *out_fd = fd;
     return OK;
+}
+
+/* Its first byte is zero until the first of it is on the disk, and the file is as it was then
+ * (https://sqlite.org/fileformat2.html#the_rollback_journal). */
+static bool journal_is_begun(const char *path)
+{
+    char journal[PATH_MAX];
+    char first = '\0';
+    int fd;
+
+    if (snprintf(journal, sizeof journal, "%s-journal", path) >= (int)sizeof journal ||
+        (fd = open(journal, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)) < 0) {
+        return false;
+    }
+    bool is_begun = read(fd, &first, 1) == 1 && first != '\0';
+
+    (void)close(fd);
+    return is_begun;
 }
 
 static bool companion_has_bytes(const char *path, const char *suffix)
