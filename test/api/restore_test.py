@@ -215,6 +215,9 @@ def test_what_is_no_backup_changes_nothing(backed_up, tmp_path):
         assert folder_state(running.directory) == before
     backup.write_bytes(good)
     refused(server.run("restore", backup, "--db", ":memory:"), "in memory")
+    os.unlink(running.database + ".lock")
+    os.mkdir(running.database + ".lock")
+    refused(running.command("restore", backup), "Is a directory")
     foreign = tmp_path / "foreign.db"
     with sqlite3.connect(foreign) as database:
         database.execute("CREATE TABLE notes (text)")

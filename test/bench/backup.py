@@ -10,6 +10,7 @@ since what is measured lasts as long as it lasts. The bar is two; above it the e
 
 import argparse
 import json
+import os
 import pathlib
 import sqlite3
 import statistics
@@ -53,12 +54,15 @@ def enlarge(path, megabytes):
     database.execute("COMMIT")
     database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     database.close()
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())  # its writing must not be in the measurement
 
 
 def sent(tools, requests, running):
     """p99 in µs and sends a second."""
-    process = servers.load(tools, "run", "--port", running.port, "--requests", requests, "--connections", CONNECTIONS,
-                           "--seconds", SECONDS, "--warm", WARM_S, "--seed", time.monotonic_ns() % 10**9)
+    process = servers.load(tools, "run", "--port", running.port, "--requests", requests,
+                           "--connections", CONNECTIONS, "--seconds", SECONDS, "--warm", WARM_S,
+                           "--seed", time.monotonic_ns() % 10**9)
     figures = servers.loaded(process)
     writes = figures["classes"][workloads.WRITE]
     return writes["p99_us"], writes["requests"] / figures["seconds"], writes["max_us"]
@@ -72,7 +76,8 @@ def measure(tools, database, requests, options):
             copy.unlink(missing_ok=True)
             before = sent(tools, requests, running)
             began = time.monotonic()
-            with subprocess.Popen([tools.binary, "backup", copy, "--db", database], stdout=subprocess.PIPE) as backup:
+            with subprocess.Popen([tools.binary, "backup", copy, "--db", database],
+                                  stdout=subprocess.PIPE) as backup:
                 during = sent(tools, requests, running)
                 was_at_work = backup.poll() is None
                 output, _ = backup.communicate(timeout=BACKUP_DEADLINE_S)
@@ -81,7 +86,7 @@ def measure(tools, database, requests, options):
                 raise BenchError("the backup failed")
             rounds.append({"before": before, "during": during, "ratio": during[0] / before[0], "took_s": took_s,
                            "was_at_work": was_at_work})
-            print(f"p99 {before[0] / 1000:6.2f} ms before, {during[0] / 1000:6.2f} during: × {rounds[-1]['ratio']:.2f}; "
+            print(f"p99 {before[0] / 1000:.2f} ms before, {during[0] / 1000:6.2f} during: × {rounds[-1]['ratio']:.2f}; "
                   f"longest {before[2] / 1000:.0f} and {during[2] / 1000:.0f} ms; {before[1]:.0f} and {during[1]:.0f} "
                   f"sends/s; the backup took {took_s:.1f} s" + ("" if was_at_work else ", less than was measured"))
     copy.unlink()
@@ -106,7 +111,8 @@ def main():
     seed = seeds.seed_path(tools.work, "accounts", "ours", adopt, print)
     database = seeds.copy(seed, tools.work / "backup" / "large.db")
     enlarge(database, options.megabytes)
-    requests = servers.write_requests(tools.work / "backup" / "requests", workloads.send(seeds.names_of("accounts")[2:]))
+    requests = servers.write_requests(tools.work / "backup" / "requests",
+                                      workloads.send(seeds.names_of("accounts")[2:]))
     print(f"{machine.description()}; {database.stat().st_size / 2**20:.0f} MiB, {CONNECTIONS} connections")
     try:
         rounds = measure(tools, database, requests, options)

@@ -46,6 +46,7 @@ struct restore {
 
 static enum error paths_find(struct restore *restore, const char *database_path);
 static enum error old_check(struct restore *restore);
+static enum error lock_explain(const struct restore *restore);
 static enum error unfinished_name(struct restore *restore);
 static enum error copy_fill(struct restore *restore, const char *backup_path);
 static enum error copy_change(struct restore *restore);
@@ -76,7 +77,7 @@ enum error store_restore(const char *backup_path, const char *database_path,
         error = old_check(&restore);
     }
     if (error == OK && home_lock_take(restore.path, &lock_fd) != OK) {
-        error = told(&restore, "a server has the database open; stop it first");
+        error = lock_explain(&restore);
     }
     if (error == OK) {
         error = unfinished_name(&restore);
@@ -151,6 +152,21 @@ static enum error old_check(struct restore *restore)
     return content == CONTENT_FOREIGN
                ? told(restore, "what is at the database's path is not a MigChat database")
                : OK;
+}
+
+/* Who may not have the lock file is no server's fault. */
+static enum error lock_explain(const struct restore *restore)
+{
+    char lock_path[PATH_MAX];
+    int fd;
+
+    (void)snprintf(lock_path, sizeof lock_path, "%.*s.lock", PATH_MAX - 8, restore->path);
+    fd = open(lock_path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) {
+        return told(restore, strerror(errno));
+    }
+    (void)close(fd);
+    return told(restore, "a server has the database open; stop it first");
 }
 
 /* An earlier restore was killed after it exchanged the names, or right before. */
