@@ -12,6 +12,9 @@
 #include "config.h"
 
 #define ADMIN_ANSWER_MAX_BYTES ((size_t)64 * 1024 * 1024)
+/* A name of the longest, all of it percent-encoded, has less than 1 KiB; of the server a line of
+ * 8 KiB is too long. */
+#define ADMIN_TARGET_MAX_BYTES ((size_t)7 * 1024)
 
 /* Sends `METHOD target` with a JSON body (len 0: none) to the server of this configuration; status
  * and body of the answer go to the outs. False, after a line on stderr that says why, when no

@@ -7,9 +7,14 @@
 #include "api/json.h"
 #include "api/routes.h"
 #include "base/require.h"
+#include "command_answer.h"
 #include "command_backup.h"
+#include "command_doctor.h"
 #include "command_export.h"
 #include "command_restore.h"
+#include "command_session.h"
+#include "command_stats.h"
+#include "command_user.h"
 #include "command_verify.h"
 #include "domain/password.h"
 #include "healthcheck.h"
@@ -49,6 +54,23 @@ int command_run(const struct config *config)
     case COMMAND_RESTORE:
         exit_code = command_restore(config, config->operands[0], &text);
         break;
+    case COMMAND_USER_ADD:
+    case COMMAND_USER_LIST:
+    case COMMAND_USER_SHOW:
+    case COMMAND_USER_RESET_PASSWORD:
+    case COMMAND_USER_DELETE:
+        exit_code = command_user(config, &text);
+        break;
+    case COMMAND_SESSION_LIST:
+    case COMMAND_SESSION_END:
+        exit_code = command_session(config, &text);
+        break;
+    case COMMAND_STATS:
+        exit_code = command_stats(config, &text);
+        break;
+    case COMMAND_DOCTOR:
+        exit_code = command_doctor(config, &text);
+        break;
     case COMMAND_HEALTHCHECK:
         exit_code = healthcheck_run(config, &text);
         break;
@@ -84,7 +106,7 @@ int command_run(const struct config *config)
         REQUIRE(!"a command of this file");
     }
     REQUIRE(!text.overflowed);
-    if (text.len > 0 && (fwrite(text.ptr, text.len, 1, stdout) != 1 || fflush(stdout) != 0)) {
+    if (!command_print(&text)) {
         exit_code = EXIT_FAILED;
     }
     buf_release(&text);

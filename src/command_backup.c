@@ -14,6 +14,7 @@
 #include "admin_client.h"
 #include "api/json.h"
 #include "base/json_text.h"
+#include "command_answer.h"
 
 #define LOOK_EVERY_US (100 * 1000)
 #define QUESTION_MAX_BYTES ((size_t)8 * PATH_MAX)
@@ -33,7 +34,6 @@ static bool backup_ask(const struct config *config, const char *path, struct are
                        int64_t *out_id);
 static bool backup_look(const struct config *config, struct arena *arena,
                         struct backup_answer *out_answer);
-static bool answer_is_good(int status, struct str body, struct arena *arena);
 
 int command_backup(const struct config *config, struct str file, struct buf *out)
 {
@@ -98,15 +98,13 @@ static bool backup_ask(const struct config *config, const char *path, struct are
 {
     struct json_member member = {.name = "id", .form = JSON_INTEGER};
     struct buf question, body;
-    int status = 0;
 
     buf_init(&question, QUESTION_MAX_BYTES);
     buf_init(&body, ADMIN_ANSWER_MAX_BYTES);
     buf_append_str(&question, STR("{\"path\":\""));
     json_escape(str_from(path), &question);
     buf_append_str(&question, STR("\"}"));
-    bool is_good = admin_ask(config, "POST", "/backups", buf_str(&question), &status, &body) &&
-                   answer_is_good(status, buf_str(&body), arena) &&
+    bool is_good = command_ask(config, "POST", "/backups", buf_str(&question), &body) &&
                    json_read(buf_str(&body), &member, 1, arena) == OK;
     *out_id = member.integer;
     buf_release(&question);
@@ -127,12 +125,10 @@ static bool backup_look(const struct config *config, struct arena *arena,
         {.name = "reason", .form = JSON_TEXT, .is_optional = true},
     };
     struct buf body;
-    int status = 0;
 
     buf_init(&body, ADMIN_ANSWER_MAX_BYTES);
     bool is_good =
-        admin_ask(config, "GET", "/backups", (struct str){NULL, 0}, &status, &body) &&
-        answer_is_good(status, buf_str(&body), arena) &&
+        command_ask(config, "GET", "/backups", (struct str){NULL, 0}, &body) &&
         json_read(buf_str(&body), members, sizeof members / sizeof members[0], arena) == OK;
     *out_answer = (struct backup_answer){.id = members[0].integer,
                                          .state = members[1].text,
@@ -143,20 +139,4 @@ static bool backup_look(const struct config *config, struct arena *arena,
                                          .reason = members[6].text};
     buf_release(&body);
     return is_good;
-}
-
-/* An error of the server is told in its words. */
-static bool answer_is_good(int status, struct str body, struct arena *arena)
-{
-    struct json_member member = {.name = "error", .form = JSON_TEXT};
-
-    if (status == 200) {
-        return true;
-    }
-    if (json_read(body, &member, 1, arena) == OK) {
-        fprintf(stderr, "migchat-server: %.*s\n", STR_ARGS(member.text));
-    } else {
-        fprintf(stderr, "migchat-server: the server answered %d\n", status);
-    }
-    return false;
 }

@@ -1,6 +1,6 @@
 /* command_backup.h - `backup FILE`: has the running server write a copy of its database.
  *
- * Uses: admin_client, api/json.h. Used by: command. Thread: main; it waits.
+ * Uses: command_answer, api/json.h. Used by: command. Thread: main; it waits.
  */
 #ifndef MIGCHAT_COMMAND_BACKUP_H
 #define MIGCHAT_COMMAND_BACKUP_H

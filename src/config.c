@@ -23,8 +23,9 @@
 struct command_line {
     enum config_command command;
     struct str operands[COMMAND_OPERANDS_MAX];
-    struct str command_flag;        /* one among a command's operands; ptr NULL where not given */
-    struct str flags[OPTION_COUNT]; /* the same */
+    struct str command_flag; /* one that a command needs; ptr NULL where not given */
+    bool command_flags[FLAG_COUNT];
+    struct str flags[OPTION_COUNT]; /* ptr NULL where not given */
 };
 
 static bool arguments_read(int argc, const char *const *argv, struct command_line *out_line,
@@ -59,6 +60,7 @@ enum config_outcome config_read(int argc, const char *const *argv, const char *c
     bool is_good = arguments_read(argc, argv, &line, message);
     out_config->command = line.command;
     memcpy(out_config->operands, line.operands, sizeof line.operands);
+    memcpy(out_config->command_flags, line.command_flags, sizeof line.command_flags);
     if (line.command == COMMAND_HELP || line.command == COMMAND_VERSION) {
         buf_clear(message);
         return CONFIG_READY;
@@ -117,7 +119,8 @@ static bool arguments_read(int argc, const char *const *argv, struct command_lin
             command_read(words, word_count, &out_line->command, out_line->operands, message) &&
             is_good;
     }
-    return command_flag_check(out_line->command, out_line->command_flag, message) && is_good;
+    is_good = command_flag_check(out_line->command, out_line->command_flag, message) && is_good;
+    return command_flags_check(out_line->command, out_line->command_flags, message) && is_good;
 }
 
 /* `--flag value` or `--flag=value`. Given twice, the last one counts: scripts append. */
@@ -126,8 +129,19 @@ static bool flag_read(int argc, const char *const *argv, int *at, struct command
 {
     struct str value = str_from(argv[*at]);
     struct str name = str_cut(&value, '=');
+    enum command_flag command_flag;
     enum option option;
 
+    if (str_starts_with(name, STR("--")) &&
+        command_flag_find((struct str){name.ptr + 2, name.len - 2}, &command_flag)) {
+        if (value.ptr != NULL) {
+            buf_append_format(message, "--%s takes no value\n",
+                              command_flag_rows[command_flag].flag);
+            return false;
+        }
+        line->command_flags[command_flag] = true;
+        return true;
+    }
     if (!str_starts_with(name, STR("--")) ||
         !option_find((struct str){name.ptr + 2, name.len - 2}, NAME_FLAG, &option)) {
         while (name.len > 0 && name.ptr[0] == '-') {

@@ -127,8 +127,9 @@ struct config_value {
     struct str origin; /* for people: "default", "flag --port", "environment PORT", "FILE line 3" */
 };
 
-/* What the command line can ask for: X(name, words, operands, help). A flag among the operands is
- * given as it stands there, anywhere behind the program's name. */
+/* What the command line can ask for: X(name, words, operands, help). A flag among the operands has
+ * to be given as it stands there, anywhere behind the program's name; one in brackets is of
+ * COMMAND_FLAG_MAP and may be given. */
 #define COMMAND_MAP(COMMAND)                                                                       \
     COMMAND(SERVE, "serve", "", "serve until SIGTERM or SIGINT; so does no command at all")        \
     COMMAND(CHECK, "config check", "", "say whether the configuration is good")                    \
@@ -137,6 +138,17 @@ struct config_value {
     COMMAND(EXPORT, "export", "--format=rust FILE", "write a database the Rust server opens")      \
     COMMAND(VERIFY, "verify", "FILE", "read a backup to its end and say what it holds")            \
     COMMAND(RESTORE, "restore", "FILE", "put a backup in the place of the database of --db")       \
+    COMMAND(USER_ADD, "user add", "NAME [--password-stdin] [--json]",                              \
+            "make an account, with a password made up where none is given")                        \
+    COMMAND(USER_LIST, "user list", "[--json]", "list all accounts")                               \
+    COMMAND(USER_SHOW, "user show", "NAME [--json]", "show an account")                            \
+    COMMAND(USER_RESET_PASSWORD, "user reset-password", "NAME [--password-stdin] [--json]",        \
+            "set a password, made up where none is given; all its sessions end")                   \
+    COMMAND(USER_DELETE, "user delete", "NAME [--json]", "delete an account, as its owner could")  \
+    COMMAND(SESSION_LIST, "session list", "NAME [--json]", "list an account's sessions")           \
+    COMMAND(SESSION_END, "session end", "NAME ID|all [--json]", "end a session, or all of them")   \
+    COMMAND(STATS, "stats", "[--json]", "show what the running server has and does")               \
+    COMMAND(DOCTOR, "doctor", "[--json]", "look for what is wrong, with a server or without")      \
     COMMAND(HEALTHCHECK, "healthcheck", "", "ask the server that runs here whether it is ready")   \
     COMMAND(ROUTES, "routes", "", "list the HTTP routes")                                          \
     COMMAND(ERRORS, "errors", "", "list the error codes with their status")                        \
@@ -149,6 +161,11 @@ struct config_value {
     COMMAND(VERSION, "version", "",                                                                \
             "print the versions of this and its libraries; so does --version")
 
+/* Flags that say how a command is run; no option of the server: X(name, flag, help). */
+#define COMMAND_FLAG_MAP(FLAG)                                                                     \
+    FLAG(JSON, "json", "print the answer as JSON")                                                 \
+    FLAG(PASSWORD_STDIN, "password-stdin", "take the password from the first line of stdin")
+
 #define COMMAND_OPERANDS_MAX 3u
 
 enum config_command {
@@ -158,8 +175,16 @@ enum config_command {
         COMMAND_COUNT
 };
 
+enum command_flag {
+#define COMMAND_FLAG_ENUMERATOR(name, flag, help) FLAG_##name,
+    COMMAND_FLAG_MAP(COMMAND_FLAG_ENUMERATOR)
+#undef COMMAND_FLAG_ENUMERATOR
+        FLAG_COUNT
+};
+
 struct config {
     enum config_command command;
+    bool command_flags[FLAG_COUNT];
     struct str operands[COMMAND_OPERANDS_MAX]; /* as given, each with a NUL behind it */
     struct config_value values[OPTION_COUNT];
     struct arena arena;

@@ -14,9 +14,17 @@ const struct command_row command_rows[COMMAND_COUNT] = {
 #undef COMMAND_ROW
 };
 
+const struct command_flag_row command_flag_rows[FLAG_COUNT] = {
+#define COMMAND_FLAG_ROW(name, flag, help) {flag, help},
+    COMMAND_FLAG_MAP(COMMAND_FLAG_ROW)
+#undef COMMAND_FLAG_ROW
+};
+
 #define HELP_USAGE "migchat-server "
 #define HELP_USAGE_COLUMN 40u
 #define FIRST_WORD_MAX_BYTES 16u
+/* With its brackets and dashes. */
+#define FLAG_MAX_BYTES 32u
 
 static size_t words_match(const char *wanted, const struct str *words, size_t count);
 static size_t operands_count(const char *operands);
@@ -63,7 +71,7 @@ static size_t words_match(const char *wanted, const struct str *words, size_t co
     return matched;
 }
 
-/* Without the flag among them. */
+/* Without the flags among them. */
 static size_t operands_count(const char *operands)
 {
     struct str rest = str_from(operands);
@@ -72,7 +80,7 @@ static size_t operands_count(const char *operands)
     while (rest.ptr != NULL) {
         struct str word = str_cut(&rest, ' ');
 
-        count += word.len > 0 && word.ptr[0] != '-';
+        count += word.len > 0 && word.ptr[0] != '-' && word.ptr[0] != '[';
     }
     return count;
 }
@@ -193,6 +201,39 @@ void message_nearest(struct buf *message, const char *before, const char *neares
     }
 }
 
+/* ---- their flags -----------------------------------------------------------------------------*/
+
+bool command_flag_find(struct str name, enum command_flag *out_flag)
+{
+    for (size_t i = 0; i < FLAG_COUNT; i++) {
+        if (str_equal(name, str_from(command_flag_rows[i].flag))) {
+            *out_flag = (enum command_flag)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool command_flags_check(enum config_command command, const bool given[FLAG_COUNT],
+                         struct buf *message)
+{
+    const struct command_row *row = &command_rows[command];
+    bool is_good = true;
+
+    for (size_t i = 0; i < FLAG_COUNT; i++) {
+        char wanted[FLAG_MAX_BYTES];
+
+        snprintf(wanted, sizeof wanted, "[--%s]", command_flag_rows[i].flag);
+        if (given[i] && strstr(row->operands, wanted) == NULL) {
+            buf_append_format(message, "%s takes no --%s\n", row->words, command_flag_rows[i].flag);
+            is_good = false;
+        }
+    }
+    return is_good;
+}
+
+/* ---- help ------------------------------------------------------------------------------------*/
+
 void commands_write_help(struct buf *out)
 {
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
@@ -206,5 +247,12 @@ void commands_write_help(struct buf *out)
         }
         text_pad(out, line_at, HELP_USAGE_COLUMN);
         buf_append_format(out, "%s\n", command_rows[i].help);
+    }
+    for (size_t i = 0; i < FLAG_COUNT; i++) {
+        size_t line_at = out->len;
+
+        buf_append_format(out, "  --%s", command_flag_rows[i].flag);
+        text_pad(out, line_at, HELP_USAGE_COLUMN);
+        buf_append_format(out, "%s\n", command_flag_rows[i].help);
     }
 }

@@ -136,7 +136,11 @@ void config_write_bash(struct buf *out)
     buf_append_str(out, STR("    for ((i = 0; i < ${#given[@]}; i++)); do\n"
                             "        word=${given[i]}\n"
                             "        case $word in\n"
-                            "        -h | --help | --version) ;;\n"
+                            "        -h | --help | --version"));
+    for (size_t i = 0; i < FLAG_COUNT; i++) {
+        buf_append_format(out, " | --%s", command_flag_rows[i].flag);
+    }
+    buf_append_str(out, STR(") ;;\n"
                             "        --*) ((++i)) ;;\n"
                             "        *) said+=${said:+ }$word ;;\n"
                             "        esac\n"
@@ -166,6 +170,9 @@ static void bash_append_options(struct buf *out)
     buf_append_str(out, STR("    esac\n"
                             "    if [[ $cur == -* ]]; then\n"
                             "        mapfile -t COMPREPLY < <(compgen -W '--help --version"));
+    for (size_t i = 0; i < FLAG_COUNT; i++) {
+        buf_append_format(out, " --%s", command_flag_rows[i].flag);
+    }
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         buf_append_format(out, " --%s", option_rows[i].flag);
     }
@@ -236,6 +243,11 @@ void config_write_zsh(struct buf *out)
 
 static void zsh_append_options(struct buf *out)
 {
+    for (size_t i = 0; i < FLAG_COUNT; i++) {
+        buf_append_format(out, "    '--%s[", command_flag_rows[i].flag);
+        append_inside(out, command_flag_rows[i].help, "[]:\\", "'\\''");
+        buf_append_str(out, STR("]' \\\n"));
+    }
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         const struct option_row *row = &option_rows[i];
         buf_append_format(out, "    '--%s=[", row->flag);
@@ -298,22 +310,31 @@ void config_write_fish(struct buf *out)
                        "    for word in (commandline -opc)[2..-1]\n"
                        "        if test $is_value = 1\n"
                        "            set is_value 0\n"
-                       "        else if string match -qr -- '^(-h|--help|--version|--.*=.*)$' "
-                       "$word\n"
-                       "            continue\n"
-                       "        else if string match -q -- '--*' $word\n"
-                       "            set is_value 1\n"
-                       "        else\n"
-                       "            set -a said $word\n"
-                       "        end\n"
-                       "    end\n"
-                       "    test \"$said\" = \"$argv\"\n"
-                       "end\n"
-                       "\n"
-                       "complete -c migchat-server -f\n"
-                       "complete -c migchat-server -s h -l help -d 'print commands and "
-                       "options'\n"
-                       "complete -c migchat-server -l version -d 'print the versions'\n"));
+                       "        else if string match -qr -- '^(-h|--help|--version"));
+    for (size_t i = 0; i < FLAG_COUNT; i++) {
+        buf_append_format(out, "|--%s", command_flag_rows[i].flag);
+    }
+    buf_append_str(out, STR("|--.*=.*)$' "
+                            "$word\n"
+                            "            continue\n"
+                            "        else if string match -q -- '--*' $word\n"
+                            "            set is_value 1\n"
+                            "        else\n"
+                            "            set -a said $word\n"
+                            "        end\n"
+                            "    end\n"
+                            "    test \"$said\" = \"$argv\"\n"
+                            "end\n"
+                            "\n"
+                            "complete -c migchat-server -f\n"
+                            "complete -c migchat-server -s h -l help -d 'print commands and "
+                            "options'\n"
+                            "complete -c migchat-server -l version -d 'print the versions'\n"));
+    for (size_t i = 0; i < FLAG_COUNT; i++) {
+        buf_append_format(out, "complete -c migchat-server -l %s -d '", command_flag_rows[i].flag);
+        append_inside(out, command_flag_rows[i].help, "\\", "\\'");
+        buf_append_str(out, STR("'\n"));
+    }
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         const struct option_row *row = &option_rows[i];
         buf_append_format(out, "complete -c migchat-server -l %s %s -d '", row->flag,

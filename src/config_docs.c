@@ -12,6 +12,7 @@ static void man_append_text(struct buf *out, const char *text);
 static void man_append_word(struct buf *out, const char *word);
 static void man_append_command(struct buf *out, const char *words, const char *operands,
                                const char *help);
+static void man_append_flag(struct buf *out, const char *flag, const char *help);
 static void man_append_option(struct buf *out, enum option option);
 static void man_append_variable(struct buf *out, enum option option);
 static void conf_append_group(struct buf *out, const char *title);
@@ -52,7 +53,13 @@ void config_write_man(struct buf *out)
                             ".It Fl \\-help , Fl h\n"
                             "Print commands and options.\n"
                             ".It Fl \\-version\n"
-                            "Print the versions of the program and its libraries.\n"));
+                            "Print the versions of the program and its libraries.\n"
+                            ".El\n"
+                            ".Ss Of commands\n"
+                            ".Bl -tag -width Ds\n"));
+#define MAN_FLAG(name, flag, help) man_append_flag(out, flag, help);
+    COMMAND_FLAG_MAP(MAN_FLAG)
+#undef MAN_FLAG
     /* Each group ends the list before it. */
 #define MAN_GROUP(title) buf_append_str(out, STR(".El\n.Ss " title "\n.Bl -tag -width Ds\n"));
 #define MAN_OPTION(name, flag, variable, kind, least, most, choices, initial, word, help)          \
@@ -152,6 +159,15 @@ static void man_append_command(struct buf *out, const char *words, const char *o
         buf_append_str(out, STR(" Ar "));
         man_append_word(out, operands);
     }
+    buf_append_char(out, '\n');
+    man_append_text(out, help);
+    buf_append_str(out, STR(".\n"));
+}
+
+static void man_append_flag(struct buf *out, const char *flag, const char *help)
+{
+    buf_append_str(out, STR(".It Fl \\-"));
+    man_append_word(out, flag);
     buf_append_char(out, '\n');
     man_append_text(out, help);
     buf_append_str(out, STR(".\n"));

@@ -57,12 +57,27 @@ void message_quote(struct buf *message, struct str text);
 void message_nearest(struct buf *message, const char *before, const char *nearest);
 
 struct command_row {
-    const char *words;    /* by blanks */
-    const char *operands; /* by blanks, "" where it takes none; at most one is a flag */
+    const char *words; /* by blanks */
+    /* By blanks, "" where it takes none. At most one is a flag it needs; those it takes are in
+     * brackets: "[--json]". */
+    const char *operands;
     const char *help;
 };
 
 extern const struct command_row command_rows[COMMAND_COUNT];
+
+struct command_flag_row {
+    const char *flag; /* without its dashes */
+    const char *help;
+};
+
+extern const struct command_flag_row command_flag_rows[FLAG_COUNT];
+
+bool command_flag_find(struct str name, enum command_flag *out_flag);
+/* Whether the command takes all that are given; else `message` has a line for each that it does
+ * not. */
+MUST_CHECK bool command_flags_check(enum config_command command, const bool given[FLAG_COUNT],
+                                    struct buf *message);
 
 #define COMMAND_WORDS_MAX (4u + COMMAND_OPERANDS_MAX)
 /* The `count` words of a command line (at least one, each with a NUL behind it) as a command and
@@ -76,7 +91,7 @@ bool command_flag_is_known(struct str argument);
  * line. */
 MUST_CHECK bool command_flag_check(enum config_command command, struct str flag,
                                    struct buf *message);
-/* A line per command. */
+/* A line per command, and per flag of commands. */
 void commands_write_help(struct buf *out);
 /* Spaces up to `column` of the line that begins at `line_at`. */
 void text_pad(struct buf *out, size_t line_at, size_t column);

@@ -46,6 +46,7 @@ static enum error folder_make(struct str database_path);
 static enum error lane_open(struct crew *crew, enum lane lane, unsigned thread_count);
 static enum error services_open(struct crew *crew, struct services *services);
 static void lane_close(struct crew *crew, enum lane lane);
+static uint64_t connections_within(uint64_t descriptors);
 
 void crew_prepare(const struct config *config, struct readiness *readiness, struct crew *out_crew)
 {
@@ -164,7 +165,8 @@ static enum error lane_open(struct crew *crew, enum lane lane, unsigned thread_c
         members[i] = (struct services){.lane = lane,
                                        .settings = &crew->settings,
                                        .readiness = crew->loop.readiness,
-                                       .changes = crew->changes};
+                                       .changes = crew->changes,
+                                       .metrics = &crew->metrics};
         list[i] = &members[i];
         enum error error = services_open(crew, &members[i]);
         if (error != OK) {
@@ -237,11 +239,7 @@ unsigned descriptors_raise(uint64_t connections_wanted)
     if (setrlimit(RLIMIT_NOFILE, &raised) == 0) {
         limit = raised;
     }
-    uint64_t allowed = limit.rlim_cur > 2 * DESCRIPTORS_KEPT ? limit.rlim_cur - DESCRIPTORS_KEPT
-                                                             : limit.rlim_cur / 2;
-    if (allowed > CONNECTIONS_MAX) {
-        allowed = CONNECTIONS_MAX;
-    }
+    uint64_t allowed = connections_within(limit.rlim_cur);
     if (connections_wanted > allowed) {
         log_event(LOG_WARN, "descriptors_too_few",
                   LOG_INT("max_connections", (int64_t)connections_wanted),
@@ -264,6 +262,22 @@ bool libraries_suffice(const struct config *config, struct buf *why)
         return false;
     }
     return true;
+}
+
+uint64_t descriptors_allow(void)
+{
+    struct rlimit limit;
+
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    return connections_within(limit.rlim_max);
+}
+
+static uint64_t connections_within(uint64_t descriptors)
+{
+    uint64_t allowed =
+        descriptors > 2 * DESCRIPTORS_KEPT ? descriptors - DESCRIPTORS_KEPT : descriptors / 2;
+
+    return allowed > CONNECTIONS_MAX ? CONNECTIONS_MAX : allowed;
 }
 
 /* glibc gives each thread an arena of its own (up to eight times the processors) and raises its

@@ -50,6 +50,8 @@ void crew_close(struct crew *crew);
 
 /* Whether the libraries that are loaded can do what is configured; else `why` gets one line. */
 MUST_CHECK bool libraries_suffice(const struct config *config, struct buf *why);
+/* How many connections the hard limit of descriptors allows. */
+uint64_t descriptors_allow(void);
 /* Raises the soft limit of descriptors to the hard one; returns how many connections fit. */
 unsigned descriptors_raise(uint64_t connections_wanted);
 /* Sets malloc up for a small machine; before any thread starts. */

@@ -23,6 +23,25 @@ enum error api_readyz(struct exchange *exchange, struct services *services);
 enum error admin_backup_start(struct exchange *exchange, struct services *services);
 enum error admin_backup_find(struct exchange *exchange, struct services *services);
 
+/* admin_account_list.c */
+enum error admin_account_list(struct exchange *exchange, struct services *services);
+enum error admin_account_show(struct exchange *exchange, struct services *services);
+
+/* admin_accounts.c */
+enum error admin_account_add_read(struct exchange *exchange, struct services *services);
+enum error admin_account_add_write(struct exchange *exchange, struct services *services);
+enum error admin_account_delete(struct exchange *exchange, struct services *services);
+enum error admin_password_read(struct exchange *exchange, struct services *services);
+enum error admin_password_write(struct exchange *exchange, struct services *services);
+
+/* admin_sessions.c */
+enum error admin_session_list(struct exchange *exchange, struct services *services);
+enum error admin_session_end(struct exchange *exchange, struct services *services);
+
+/* admin_stats.c */
+enum error admin_stats_count(struct exchange *exchange, struct services *services);
+enum error admin_stats_show(struct exchange *exchange, struct services *services);
+
 /* metrics_show.c */
 enum error metrics_show(struct exchange *exchange, struct services *services);
 

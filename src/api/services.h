@@ -34,7 +34,7 @@ struct services {
     const struct changes *changes;         /* what the store marks; NULL: nothing is kept */
     struct kept_answers *kept;             /* loop only */
     struct backups *backups;               /* loop only */
-    const struct metrics_sources *metrics; /* loop only */
+    const struct metrics_sources *metrics; /* what is no tally in it: loop only */
     int64_t now_ms;                        /* wall clock, taken once a batch */
     int64_t disk_seen_at_ms; /* write lane: when readiness->disk_is_low was last written */
 };

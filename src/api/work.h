@@ -1,6 +1,6 @@
 /* work.h - what the steps and pages of one exchange hand on to each other.
  *
- * Uses:    base, store/store.h, api/list_page.h.
+ * Uses:    base, http/router.h, store/store.h, api/list_page.h.
  * Used by: api. net and http see only the pointer in struct exchange.
  * Thread:  whoever holds the exchange.
  * Memory:  in the exchange's arena, with everything it points to.
@@ -15,6 +15,7 @@
 #include "api/list_page.h"
 #include "base/arena.h"
 #include "base/str.h"
+#include "http/router.h"
 #include "store/store.h"
 
 /* Creating an account, logging in, changing the password, deleting: read, hash, write. */
@@ -61,6 +62,25 @@ struct event_list_work {
     struct arena_mark mark; /* what is behind it lasts one page */
 };
 
+/* The operator's; see admin_account_list.c. */
+struct account_list_work {
+    struct account_line *lines; /* of the slice that is being written */
+    size_t count;
+    size_t next;
+    int64_t after_id;   /* of the last line written whole */
+    uint64_t rows_left; /* of the limit */
+    struct list_page page;
+    struct arena_mark mark; /* what is behind it lasts one slice */
+};
+
+/* Of the operator's numbers those that the loop knows; see admin_stats.c. */
+struct stats_work {
+    uint64_t connections;
+    uint64_t connections_max;
+    uint64_t in_flight;
+    uint64_t lane_depths[LANE_COUNT];
+};
+
 struct session_list_work {
     struct session *sessions;
     size_t count;
@@ -80,7 +100,9 @@ struct api_work {
         struct message_list_work messages;
         struct conversation_list_work conversations;
         struct event_list_work events;
+        struct account_list_work account_lines;
         struct session_list_work sessions;
+        struct stats_work stats;
         struct metrics_work metrics;
     };
 };

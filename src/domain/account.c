@@ -48,6 +48,18 @@ enum error account_create(struct store *store, struct str username, struct str p
                           int64_t now_ms, struct arena *arena, struct session_issued *out_issued)
 {
     struct str no_label = {NULL, 0};
+    int64_t account_id = 0;
+    enum error error = account_add(store, username, password_hash, now_ms, arena, &account_id);
+
+    if (error == OK) {
+        error = session_issue(store, account_id, username, no_label, now_ms, arena, out_issued);
+    }
+    return error;
+}
+
+enum error account_add(struct store *store, struct str username, struct str password_hash,
+                       int64_t now_ms, struct arena *arena, int64_t *out_account_id)
+{
     struct name_row row = {
         .name = username,
         .folded = name_fold(username, arena),
@@ -71,7 +83,7 @@ enum error account_create(struct store *store, struct str username, struct str p
         error = store_name_set(store, &row);
     }
     if (error == OK) {
-        error = session_issue(store, row.account_id, username, no_label, now_ms, arena, out_issued);
+        *out_account_id = row.account_id;
     }
     return error;
 }

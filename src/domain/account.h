@@ -26,7 +26,11 @@ struct session_issued {
     struct str token;    /* SESSION_TOKEN_LEN characters, in the arena; nowhere else in clear */
 };
 
-/* Adds the account, its name and its first session. USERNAME_EMPTY, USERNAME_NOT_ALLOWED,
+/* Adds the account and its name. USERNAME_EMPTY, USERNAME_NOT_ALLOWED, USERNAME_TAKEN. */
+MUST_CHECK enum error account_add(struct store *store, struct str username,
+                                  struct str password_hash, int64_t now_ms, struct arena *arena,
+                                  int64_t *out_account_id);
+/* The same with its first session, for one who signs up. USERNAME_EMPTY, USERNAME_NOT_ALLOWED,
  * USERNAME_TAKEN. */
 MUST_CHECK enum error account_create(struct store *store, struct str username,
                                      struct str password_hash, int64_t now_ms, struct arena *arena,

@@ -144,6 +144,32 @@ MUST_CHECK enum error store_account_add(struct store *store, struct str name,
 MUST_CHECK enum error store_account_find(struct store *store, int64_t account_id,
                                          struct arena *arena, bool *out_found,
                                          struct account *out_account);
+/* A living account as the operator's list shows it. */
+struct account_line {
+    int64_t id;
+    struct str name;
+    int64_t created_at_ms;
+    int64_t session_count;
+};
+/* Those with an id above `after_id`, ascending, at most `max`. */
+MUST_CHECK enum error store_account_list(struct store *store, int64_t after_id, size_t max,
+                                         struct arena *arena, struct account_line **out_lines,
+                                         size_t *out_count);
+/* What an account has, for as much as its conversations take to read. */
+struct account_totals {
+    int64_t conversations;
+    int64_t messages_received; /* of those it has a conversation with */
+    int64_t log_entries;       /* messages sent and received, and everything else it was told */
+};
+MUST_CHECK enum error store_account_totals_find(struct store *store, int64_t account_id,
+                                                struct account_totals *out_totals);
+/* What the whole database has. Reads the table of accounts once: 10 ms for 100,000. */
+struct store_totals {
+    int64_t accounts; /* living ones */
+    int64_t sessions;
+    int64_t messages; /* ever sent: ids that were given out */
+};
+MUST_CHECK enum error store_totals_find(struct store *store, struct store_totals *out_totals);
 /* The account's shown name only (also of deleted ones); may be answered from a cache. */
 MUST_CHECK enum error store_account_name_find(struct store *store, int64_t account_id,
                                               struct arena *arena, bool *out_found,

@@ -82,6 +82,95 @@ static void an_account_changes_and_is_deleted(void **state)
     assert_ok(store_batch_commit(f->store));
 }
 
+static void living_accounts_are_listed_by_id_with_their_sessions(void **state)
+{
+    struct fixture *f = *state;
+    struct sha256 digest;
+    struct account_line *lines;
+    size_t count = 0;
+    int64_t session_id;
+
+    assert_ok(store_batch_begin(f->store));
+    for (int i = 0; i < 5; i++) {
+        (void)add_account(f, i % 2 == 0 ? "even" : "odd");
+    }
+    assert_ok(store_account_set_deleted(f->store, 3, STR("deleted-3"), 2000));
+    for (int i = 0; i < 2; i++) {
+        sha256_of(i == 0 ? STR("one") : STR("two"), &digest);
+        assert_ok(store_session_add(f->store, 4, &digest, STR(""), 1000, &session_id));
+    }
+    fixture_commit_and_reopen(f);
+    assert_ok(store_account_list(f->store, 0, 100, &f->arena, &lines, &count));
+    assert_int_equal(count, 4);
+    assert_int_equal(lines[0].id, 1);
+    assert_str(lines[0].name, "even");
+    assert_int_equal(lines[0].created_at_ms, 1000);
+    assert_int_equal(lines[0].session_count, 0);
+    assert_int_equal(lines[2].id, 4);
+    assert_int_equal(lines[2].session_count, 2);
+    assert_ok(store_account_list(f->store, 1, 2, &f->arena, &lines, &count));
+    assert_int_equal(count, 2);
+    assert_int_equal(lines[0].id, 2);
+    assert_int_equal(lines[1].id, 4);
+    assert_ok(store_account_list(f->store, 5, 2, &f->arena, &lines, &count));
+    assert_int_equal(count, 0);
+    store_batch_rollback(f->store);
+}
+
+static void an_accounts_totals_are_of_its_own_rows(void **state)
+{
+    struct fixture *f = *state;
+    struct account_totals totals = {-1, -1, -1};
+    struct conversation rows[] = {{2, 1, 5, 0}, {3, 2, 7, 7}};
+    struct entry entry = {.kind = ENTRY_KEYS_CHANGED};
+    int64_t seq;
+
+    assert_ok(store_batch_begin(f->store));
+    assert_ok(store_account_totals_find(f->store, 1, &totals));
+    assert_int_equal(totals.conversations, 0);
+    assert_int_equal(totals.messages_received, 0);
+    assert_int_equal(totals.log_entries, 0);
+    assert_ok(store_conversation_set(f->store, 1, &rows[0]));
+    assert_ok(store_conversation_set(f->store, 1, &rows[1]));
+    assert_ok(store_conversation_set(f->store, 2, &rows[0]));
+    for (int i = 0; i < 3; i++) {
+        assert_ok(store_entry_append(f->store, 1, &entry, 0, &seq));
+    }
+    assert_ok(store_entry_append(f->store, 2, &entry, 0, &seq));
+    assert_ok(store_account_totals_find(f->store, 1, &totals));
+    assert_int_equal(totals.conversations, 2);
+    assert_int_equal(totals.messages_received, 12);
+    assert_int_equal(totals.log_entries, 3);
+    store_batch_rollback(f->store);
+}
+
+static void totals_are_of_the_whole_database(void **state)
+{
+    struct fixture *f = *state;
+    struct store_totals totals = {-1, -1, -1};
+    struct sha256 digest;
+    int64_t id;
+
+    assert_ok(store_batch_begin(f->store));
+    assert_ok(store_totals_find(f->store, &totals));
+    assert_int_equal(totals.accounts + totals.sessions + totals.messages, 0);
+    for (int i = 0; i < 3; i++) {
+        (void)add_account(f, "ann");
+    }
+    assert_ok(store_account_set_deleted(f->store, 2, STR("deleted-2"), 2000));
+    sha256_of(STR("one"), &digest);
+    assert_ok(store_session_add(f->store, 1, &digest, STR(""), 1000, &id));
+    for (int i = 0; i < 5; i++) {
+        assert_ok(store_message_id_take(f->store, &id));
+    }
+    fixture_commit_and_reopen(f);
+    assert_ok(store_totals_find(f->store, &totals));
+    assert_int_equal(totals.accounts, 2);
+    assert_int_equal(totals.sessions, 1);
+    assert_int_equal(totals.messages, 5);
+    store_batch_rollback(f->store);
+}
+
 static void a_long_name_is_shown_whole(void **state)
 {
     struct fixture *f = *state;
@@ -319,6 +408,9 @@ int main(void)
     const struct CMUnitTest cases[] = {
         CONTRACT_CASE(an_account_is_found_as_it_was_added),
         CONTRACT_CASE(an_account_changes_and_is_deleted),
+        CONTRACT_CASE(totals_are_of_the_whole_database),
+        CONTRACT_CASE(living_accounts_are_listed_by_id_with_their_sessions),
+        CONTRACT_CASE(an_accounts_totals_are_of_its_own_rows),
         CONTRACT_CASE(a_long_name_is_shown_whole),
         CONTRACT_CASE(renames_are_counted_in_the_moment),
         CONTRACT_CASE(names_are_listed_by_folded_form_and_by_account),

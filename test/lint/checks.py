@@ -69,8 +69,9 @@ LAYERS = {
     "base": ["base"],
     "http": ["base", "http"],
     "net": ["base", "http", "net"],
-    "store": ["base", "store/store.h"],
-    "store/sqlite": ["base", "store/store.h", "store/copies.h", "store/measures.h", "store/sqlite"],
+    "store": ["base", "store/store.h", "store/copies.h"],
+    "store/sqlite": ["base", "store/store.h", "store/copies.h", "store/examination.h", "store/measures.h",
+                     "store/sqlite"],
     "domain": ["base", "domain", "store/store.h"],
     "api": ["base", "http", "domain", "api", "store/store.h", "store/copies.h", "store/measures.h"],
     # src/config*, privileges, takeover; main.c, command, admin_client, startup and opening may include all

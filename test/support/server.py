@@ -52,11 +52,11 @@ def environment(**settings):
     return kept
 
 
-def run(*arguments, env=None, cwd=None, deadline_s=COMMAND_DEADLINE_S):
+def run(*arguments, env=None, cwd=None, deadline_s=COMMAND_DEADLINE_S, stdin=""):
     """Run the binary to its end; .returncode, .stdout and .stderr as text."""
-    done = subprocess.run([binary(), *map(str, arguments)], env=env or environment(), cwd=cwd,
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          errors="replace", timeout=deadline_s)
+    done = subprocess.run([binary(), *map(os.fsencode, map(str, arguments))],
+                          env=env or environment(), cwd=cwd, input=stdin, capture_output=True,
+                          text=True, errors="replace", timeout=deadline_s)
     report = SANITIZER_REPORT.search(done.stderr)
     assert not report, f"migchat-server {arguments}:\n{done.stderr}"
     return done

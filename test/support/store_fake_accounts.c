@@ -58,6 +58,83 @@ enum error store_account_find(struct store *store, int64_t account_id, struct ar
     return OK;
 }
 
+enum error store_account_list(struct store *store, int64_t after_id, size_t max,
+                              struct arena *arena, struct account_line **out_lines,
+                              size_t *out_count)
+{
+    const struct fake_rows *rows = &store->home->rows;
+    enum error error = fake_enter(store);
+
+    if (error != OK) {
+        return error;
+    }
+    struct account_line *lines = arena_alloc(arena, rows->accounts.count * sizeof *lines);
+    size_t count = 0;
+    for (size_t i = 0; i < rows->accounts.count && count < max; i++) {
+        const struct account *row = FAKE_ROW(rows->accounts, struct account, i);
+
+        if (row->id > after_id && !row->is_deleted) {
+            lines[count] = (struct account_line){.id = row->id,
+                                                 .name = fake_text_give(row->name, arena),
+                                                 .created_at_ms = row->created_at_ms};
+            for (size_t j = 0; j < rows->sessions.count; j++) {
+                lines[count].session_count +=
+                    FAKE_ROW(rows->sessions, struct fake_session, j)->session.account_id == row->id;
+            }
+            count++;
+        }
+    }
+    *out_lines = lines;
+    *out_count = count;
+    return OK;
+}
+
+enum error store_account_totals_find(struct store *store, int64_t account_id,
+                                     struct account_totals *out_totals)
+{
+    const struct fake_rows *rows = &store->home->rows;
+    struct account_totals totals = {0};
+    enum error error = fake_enter(store);
+
+    if (error != OK) {
+        return error;
+    }
+    for (size_t i = 0; i < rows->conversations.count; i++) {
+        const struct fake_conversation *row =
+            FAKE_ROW(rows->conversations, struct fake_conversation, i);
+
+        if (row->account_id == account_id) {
+            totals.conversations++;
+            totals.messages_received += row->conversation.received;
+        }
+    }
+    for (size_t i = 0; i < rows->entries.count; i++) {
+        const struct fake_entry *row = FAKE_ROW(rows->entries, struct fake_entry, i);
+
+        if (row->account_id == account_id && row->entry.seq > totals.log_entries) {
+            totals.log_entries = row->entry.seq;
+        }
+    }
+    *out_totals = totals;
+    return OK;
+}
+
+enum error store_totals_find(struct store *store, struct store_totals *out_totals)
+{
+    const struct fake_rows *rows = &store->home->rows;
+    enum error error = fake_enter(store);
+
+    if (error != OK) {
+        return error;
+    }
+    *out_totals = (struct store_totals){.sessions = (int64_t)rows->sessions.count,
+                                        .messages = store->home->next_message_id - 1};
+    for (size_t i = 0; i < rows->accounts.count; i++) {
+        out_totals->accounts += !FAKE_ROW(rows->accounts, struct account, i)->is_deleted;
+    }
+    return OK;
+}
+
 enum error store_account_name_find(struct store *store, int64_t account_id, struct arena *arena,
                                    bool *out_found, struct str *out_name)
 {

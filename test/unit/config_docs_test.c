@@ -60,7 +60,7 @@ static void the_manual_page_names_every_option_and_command(void **state)
     (void)state;
     written(&text, config_write_man);
 #define COMMAND_IS_TOLD(name, words, operands, help)                                               \
-    assert_has(&text, "\n.It Cm ", words, "");                                                     \
+    assert_has(&text, "\n.It Cm ", typed_in_man(words, typed), "");                                \
     assert_has(&text, "\n", help, ".\n");
 #define OPTION_IS_TOLD(name, flag, variable, kind, least, most, choices, initial, word, help)      \
     assert_has(&text, "\n.It Fl \\-", typed_in_man(flag, typed), " Ar ");                          \

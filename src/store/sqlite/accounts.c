@@ -21,6 +21,18 @@ static const char ACCOUNT_SET_DELETED[] =
     "UPDATE account SET name = ?2, password_hash = '', deleted_at_ms = ?3 WHERE id = ?1";
 static const char ACCOUNT_SET_DISABLED[] =
     "UPDATE account SET disabled_at_ms = nullif(?2, 0) WHERE id = ?1";
+static const char ACCOUNT_LIST[] =
+    "SELECT id, name, created_at_ms,"
+    " (SELECT count(*) FROM session WHERE session.account_id = account.id)"
+    " FROM account WHERE id > ?1 AND deleted_at_ms IS NULL ORDER BY id LIMIT ?2";
+static const char ACCOUNT_TOTALS[] =
+    "SELECT count(*), coalesce(sum(received), 0),"
+    " coalesce((SELECT max(seq) FROM log WHERE log.account_id = ?1), 0)"
+    " FROM conversation WHERE account_id = ?1";
+static const char TOTALS[] =
+    "SELECT (SELECT count(*) FROM account WHERE deleted_at_ms IS NULL),"
+    " (SELECT count(*) FROM session),"
+    " (SELECT CAST(value AS INTEGER) - 1 FROM meta WHERE key = 'next_message_id')";
 static const char HEAD_FIND[] =
     "SELECT seq FROM log WHERE account_id = ?1 ORDER BY seq DESC LIMIT 1";
 
@@ -154,6 +166,80 @@ enum error store_account_set_disabled(struct store *store, int64_t account_id,
     changed_note(store, account_id);
     known_forget(store->known);
     return query_run(&query);
+}
+
+/* ---- for the operator ------------------------------------------------------------------------*/
+
+enum error store_account_list(struct store *store, int64_t after_id, size_t max,
+                              struct arena *arena, struct account_line **out_lines,
+                              size_t *out_count)
+{
+    struct query query = query_read(store, ACCOUNT_LIST);
+    struct account_line *lines = NULL;
+    size_t count = 0;
+    size_t capacity = 0;
+    enum error error;
+
+    query_bind_int(&query, after_id);
+    query_bind_int(&query, (int64_t)max);
+    while (query_step(&query)) {
+        lines = rows_reserve(arena, lines, count, &capacity, sizeof *lines);
+        lines[count++] = (struct account_line){
+            .id = query_int(&query, 0),
+            .name = query_text_copy(&query, 1, arena),
+            .created_at_ms = query_int(&query, 2),
+            .session_count = query_int(&query, 3),
+        };
+    }
+    error = query_end(&query);
+    if (error != OK) {
+        return error;
+    }
+    *out_lines = lines;
+    *out_count = count;
+    return OK;
+}
+
+enum error store_account_totals_find(struct store *store, int64_t account_id,
+                                     struct account_totals *out_totals)
+{
+    struct query query = query_read(store, ACCOUNT_TOTALS);
+    struct account_totals totals = {0};
+    enum error error;
+
+    query_bind_int(&query, account_id);
+    if (query_step(&query)) {
+        totals = (struct account_totals){
+            .conversations = query_int(&query, 0),
+            .messages_received = query_int(&query, 1),
+            .log_entries = query_int(&query, 2),
+        };
+    }
+    error = query_end(&query);
+    if (error == OK) {
+        *out_totals = totals;
+    }
+    return error;
+}
+
+enum error store_totals_find(struct store *store, struct store_totals *out_totals)
+{
+    struct query query = query_read(store, TOTALS);
+    struct store_totals totals = {0};
+    enum error error;
+
+    if (query_step(&query)) {
+        totals = (struct store_totals){
+            .accounts = query_int(&query, 0),
+            .sessions = query_int(&query, 1),
+            .messages = query_int(&query, 2),
+        };
+    }
+    error = query_end(&query);
+    if (error == OK) {
+        *out_totals = totals;
+    }
+    return error;
 }
 
 /* ---- names shown -----------------------------------------------------------------------------*/

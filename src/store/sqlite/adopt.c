@@ -31,7 +31,6 @@
 #include "store/sqlite/meta.h"
 #include "store/sqlite/migrate.h"
 
-#define COPY_SUFFIX ".rust-copy"
 /* Our tables beside the old ones, and the journal of the old ones as they go. */
 #define DISK_FILES_NEEDED 3
 #define DISK_SPARE_BYTES (1024 * 1024)
@@ -245,7 +244,7 @@ static enum error copy_see_to(sqlite3 *database, const char *path, atomic_bool *
 {
     enum error error;
 
-    if (copy_find(database, path, COPY_SUFFIX, out_copy)) {
+    if (copy_find(database, path, ADOPT_COPY_SUFFIX, out_copy)) {
         return disk_check(database, path, DISK_FILES_NEEDED);
     }
     error = disk_check(database, path, 1 + DISK_FILES_NEEDED);
@@ -286,7 +285,7 @@ static enum error copy_write(const char *path, atomic_bool *stops, char out_copy
     enum error error = connection_open(path, SQLITE_OPEN_READONLY, &source);
 
     if (error == OK) {
-        error = copy_make(source, path, COPY_SUFFIX, stops, out_copy);
+        error = copy_make(source, path, ADOPT_COPY_SUFFIX, stops, out_copy);
         (void)sqlite3_close(source);
     }
     return error;
@@ -478,7 +477,7 @@ void adopt_warn_of_copies(const char *path)
     DIR *listing;
 
     (void)snprintf(folder, sizeof folder, "%.*s", (int)(slash - path + 1), path);
-    (void)snprintf(prefix, sizeof prefix, "%.*s" COPY_SUFFIX, PATH_MAX - 32, slash + 1);
+    (void)snprintf(prefix, sizeof prefix, "%.*s" ADOPT_COPY_SUFFIX, PATH_MAX - 32, slash + 1);
     listing = opendir(folder);
     if (listing == NULL) {
         return;

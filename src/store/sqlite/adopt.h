@@ -1,7 +1,7 @@
 /* adopt.h - a database of the Rust MigChat server becomes one of ours, in place.
  *
  * Uses:    sqlite3, base, store/sqlite/migrate.h, copy.h.
- * Used by: store/sqlite/home.c.
+ * Used by: store/sqlite/home.c, examine.c.
  * Thread:  the one that opens, before any other connection is open.
  */
 #ifndef MIGCHAT_STORE_SQLITE_ADOPT_H
@@ -12,6 +12,9 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+
+/* Of the copy kept of that server's file, which holds tokens in clear; a number may follow. */
+#define ADOPT_COPY_SUFFIX ".rust-copy"
 
 /* Whether the tables are that server's, of any age. */
 MUST_CHECK enum error adopt_recognise(sqlite3 *database, bool *out_is_rust);

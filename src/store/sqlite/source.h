@@ -1,6 +1,8 @@
 /* source.h - a database file opened to be read and left as it is, mostly one that is at rest.
  *
- * Uses: sqlite3, base. Used by: check.c, restore.c, export_rust.c. Thread: one at a time.
+ * Uses:    sqlite3, base.
+ * Used by: check.c, examine.c, restore.c, export_rust.c.
+ * Thread:  one at a time.
  */
 #ifndef MIGCHAT_STORE_SQLITE_SOURCE_H
 #define MIGCHAT_STORE_SQLITE_SOURCE_H

@@ -1,0 +1,197 @@
+/* command_answer.c - one question, and its answer made fit for a terminal.
+ *
+ * Control characters are those of Unicode (Cc), C1 among them, which some terminals obey also when
+ * they come as UTF-8; format characters (Cf) can turn around the order of what stands beside them.
+ */
+#include "command_answer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "admin_client.h"
+#include "base/utf8.h"
+
+static void error_tell(int status, struct str body, struct arena *arena);
+static bool body_is_json(struct str body, struct arena *arena);
+
+bool command_ask(const struct config *config, const char *method, const char *target,
+                 struct str body, struct buf *out_body)
+{
+    struct arena arena;
+    int status = 0;
+
+    if (!admin_ask(config, method, target, body, &status, out_body)) {
+        return false;
+    }
+    arena_init(&arena);
+    bool is_good = status == 200 && body_is_json(buf_str(out_body), &arena);
+    if (!is_good) {
+        error_tell(status, buf_str(out_body), &arena);
+    }
+    arena_release(&arena);
+    return is_good;
+}
+
+/* Whatever its form. An answer that was cut off is none. */
+static bool body_is_json(struct str body, struct arena *arena)
+{
+    return json_read(body, NULL, 0, arena) != ERROR_JSON_MALFORMED;
+}
+
+static void error_tell(int status, struct str body, struct arena *arena)
+{
+    struct json_member member = {.name = "error", .form = JSON_TEXT};
+    struct buf line;
+
+    buf_init(&line, COMMAND_TEXT_MAX_BYTES);
+    if (json_read(body, &member, 1, arena) == OK) {
+        text_show(&line, member.text);
+    } else if (status == 200) {
+        buf_append_str(&line, STR("the server's answer is cut off, or it is no MigChat server"));
+    } else {
+        buf_append_format(&line, "the server answered %d", status);
+    }
+    fprintf(stderr, "migchat-server: %.*s\n", STR_ARGS(buf_str(&line)));
+    buf_release(&line);
+}
+
+bool command_print(struct buf *text)
+{
+    bool is_good = !text->overflowed &&
+                   (text->len == 0 || fwrite(text->ptr, text->len, 1, stdout) == 1) &&
+                   fflush(stdout) == 0;
+
+    buf_clear(text);
+    return is_good;
+}
+
+/* ---- showing ---------------------------------------------------------------------------------*/
+
+void text_show(struct buf *out, struct str text)
+{
+    while (text.len > 0) {
+        struct str rest = text;
+        uint32_t code_point;
+
+        if (!utf8_next(&rest, &code_point)) {
+            buf_append_format(out, "\\x%02x", (unsigned)(unsigned char)text.ptr[0]);
+            rest = (struct str){text.ptr + 1, text.len - 1};
+        } else if (unicode_is_control_or_format(code_point)) {
+            buf_append_format(out, "\\u{%x}", (unsigned)code_point);
+        } else {
+            buf_append(out, text.ptr, text.len - rest.len);
+        }
+        text = rest;
+    }
+}
+
+/* In well-formed JSON such characters stand in strings only, but for line ends and tabs between
+ * tokens. Those above U+FFFF take two escapes (RFC 8259 section 7). */
+void json_show(struct buf *out, struct str json)
+{
+    while (json.len > 0) {
+        struct str rest = json;
+        uint32_t code_point;
+
+        if (!utf8_next(&rest, &code_point)) {
+            return;
+        }
+        if (code_point < ' ' || !unicode_is_control_or_format(code_point)) {
+            buf_append(out, json.ptr, json.len - rest.len);
+        } else if (code_point > 0xffff) {
+            buf_append_format(out, "\\u%04x\\u%04x", 0xd800 + ((code_point - 0x10000) >> 10),
+                              0xdc00 + ((code_point - 0x10000) & 0x3ff));
+        } else {
+            buf_append_format(out, "\\u%04x", (unsigned)code_point);
+        }
+        json = rest;
+    }
+    buf_append_char(out, '\n');
+}
+
+bool command_show(const struct config *config, struct str body, struct json_member *members,
+                  const char *const *labels, size_t count, struct buf *out)
+{
+    struct arena arena;
+
+    arena_init(&arena);
+    bool is_good = json_read(body, members, count, &arena) == OK;
+    if (!is_good) {
+        fprintf(stderr, "migchat-server: the server's answer is not what this command knows\n");
+    } else if (config->command_flags[FLAG_JSON]) {
+        json_show(out, body);
+    }
+    for (size_t i = 0; is_good && !config->command_flags[FLAG_JSON] && i < count; i++) {
+        if (members[i].is_present) {
+            buf_append_format(out, "%-20s", labels[i]);
+            if (members[i].form == JSON_TEXT) {
+                text_show(out, members[i].text);
+            } else {
+                buf_append_int(out, members[i].integer);
+            }
+            buf_append_char(out, '\n');
+        }
+    }
+    arena_release(&arena);
+    return is_good;
+}
+
+bool json_element_next(struct str *rest, struct str *out_element)
+{
+    struct str left = *rest;
+    bool in_text = false;
+    unsigned depth = 0;
+    size_t len = 0;
+
+    /* '[' before the first, ',' before the others. */
+    if (left.len < 2 || left.ptr[1] == ']' || left.ptr[0] == ']') {
+        return false;
+    }
+    left = (struct str){left.ptr + 1, left.len - 1};
+    for (; len < left.len; len++) {
+        char c = left.ptr[len];
+
+        if (in_text) {
+            len += c == '\\';
+            in_text = c != '"';
+        } else if (c == '"') {
+            in_text = true;
+        } else if (c == '{' || c == '[') {
+            depth++;
+        } else if (depth == 0 && (c == ',' || c == ']')) {
+            break;
+        } else if (c == '}' || c == ']') {
+            depth--;
+        }
+    }
+    *out_element = (struct str){left.ptr, len};
+    *rest = (struct str){left.ptr + len, left.len - len};
+    return true;
+}
+
+/* ---- asking ----------------------------------------------------------------------------------*/
+
+void target_append(struct buf *out, const char *before, struct str text, const char *after)
+{
+    buf_append_str(out, str_from(before));
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+
+        if ((c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z')) {
+            buf_append_char(out, c);
+        } else {
+            buf_append_format(out, "%%%02X", (unsigned)(unsigned char)c);
+        }
+    }
+    buf_append_str(out, str_from(after));
+    buf_append_char(out, '\0');
+}
+
+bool name_is_asked(struct str name)
+{
+    if (name.len > 0 && utf8_is_valid(name)) {
+        return true;
+    }
+    fprintf(stderr, "migchat-server: a name is at least one character, in UTF-8\n");
+    return false;
+}
