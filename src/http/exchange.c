@@ -76,6 +76,7 @@ void exchange_clear(struct exchange *exchange)
     exchange->is_resumed = false;
     exchange->wait_left_s = 0;
     exchange->reads = NULL;
+    exchange->probe = NULL;
 }
 
 void exchange_name(struct exchange *exchange)

@@ -20,9 +20,10 @@
 #include "http/response.h"
 #include "http/router.h"
 
-struct event_reads; /* http/event_reads.h */
-struct conn;        /* net/conn.h: only the loop follows it */
-struct api_work;    /* api/work.h: what one route's steps hand on to each other; in the arena */
+struct event_reads;  /* http/event_reads.h */
+struct server_probe; /* net/probe.h */
+struct conn;         /* net/conn.h: only the loop follows it */
+struct api_work;     /* api/work.h: what one route's steps hand on to each other; in the arena */
 
 /* What the connection does once a handler has looked at the log and wants more of it. */
 enum follow_kind {
@@ -69,10 +70,11 @@ struct exchange {
     uint64_t change;
     bool page_is_made; /* in the batch that is run */
 
-    struct follow follow;      /* set by a handler */
-    struct event_reads *reads; /* of the streams, which such an exchange belongs to; else NULL */
-    unsigned wait_left_s;      /* of a poll that is resumed; 0: it answers with what there is */
-    bool is_resumed;           /* a poll that was put aside and is run again */
+    struct follow follow;       /* set by a handler */
+    struct event_reads *reads;  /* of the streams, which such an exchange belongs to; else NULL */
+    struct server_probe *probe; /* net/probe.h, whose exchange it is; NULL for requests */
+    unsigned wait_left_s;       /* of a poll that is resumed; 0: it answers with what there is */
+    bool is_resumed;            /* a poll that was put aside and is run again */
 };
 
 /* Never NULL. */

@@ -142,8 +142,8 @@ bool lanes_lend(struct lanes *lanes, struct exchange *exchange)
 {
     struct lane_queue *queue = queue_of(lanes, exchange_lane(exchange));
     /* A stream whose first page was sent is not cut off because others came after it, and a poll
-     * that waited has been taken in. */
-    bool is_begun = exchange->page > 0 || exchange->is_resumed;
+     * that waited has been taken in; a full lane is asked whether it moves. */
+    bool is_begun = exchange->page > 0 || exchange->is_resumed || exchange->probe != NULL;
 
     if (atomic_load(&lanes->is_refusing) ||
         (queue->lent_count >= queue->plan.queue_max && !is_begun)) {

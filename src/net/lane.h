@@ -74,8 +74,8 @@ MUST_CHECK enum error lanes_start(uv_loop_t *loop, const struct work *work,
                                   lanes_failed on_failed, struct server *server,
                                   struct lanes **out_lanes);
 /* Lends the exchange to the lane of its next step. False when the lane is full or refuses: still
- * the caller's. Later pages of a stream (page > 0) and polls that waited find a full lane open. The
- * threads see it when the loop next polls. */
+ * the caller's. Later pages of a stream (page > 0), polls that waited and probes find a full lane
+ * open. The threads see it when the loop next polls. */
 bool lanes_lend(struct lanes *lanes, struct exchange *exchange);
 /* From now on nothing is lent or run: what is queued comes back as it is, its step not taken
  * (is_done unchanged); what runs is finished. The lanes do it themselves on WORK_FATAL. */

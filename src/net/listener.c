@@ -32,6 +32,11 @@ enum error listener_open(const struct listener_settings *settings, int *out_sock
     socklen_t len = 0;
     int opened = -1;
 
+    if (settings->is_given) {
+        *out_socket = settings->socket;
+        *out_port = port_of(settings->socket);
+        return OK;
+    }
     errno = 0;
     const char *failed = address_read(settings, &address, &len);
     if (failed == NULL) {
@@ -156,7 +161,7 @@ static uint16_t port_of(int socket)
 void listener_close(const struct listener_settings *settings, int socket)
 {
     /* The file first: who finds none is told so at once. */
-    if (settings->is_unix) {
+    if (settings->is_unix && !settings->is_given) {
         unlink(settings->address);
     }
     close(socket);

@@ -16,6 +16,8 @@
 
 /* What is listened on, and what is served there. */
 struct listener_settings {
+    bool is_given; /* `socket` listens already: somebody else made it and keeps it */
+    int socket;
     const char *for_whom; /* "public", "admin", "metrics": for the log and the metrics */
     const char *address;  /* IPv4 or IPv6 literal; with `is_unix` the path of a socket */
     uint16_t port;        /* 0: any free one */

@@ -31,6 +31,8 @@
 #define ACCEPTS_PER_TURN_MAX 64
 /* How soon accepting is tried again when descriptors ran out and none was closed. */
 #define ACCEPT_PAUSE_MS 250u
+/* For a client that connected just before the server drains to send what it connected for. */
+#define FIRST_BYTE_MS 200u
 /* Proxies close what is silent for a minute; and it is how a stream whose client is gone is found.
  */
 #define HEARTBEAT_MS 15000u
@@ -52,6 +54,7 @@ struct server {
     struct listener listeners[LISTENERS_MAX];
     struct deadline drain_limit;
     unsigned handles_open; /* listeners, the deadlines' timer and the turn's end */
+    unsigned probes_out;   /* lent to the write lane */
     bool is_stopping;      /* the last connection is gone */
     bool has_failed;
 };
@@ -63,6 +66,7 @@ static enum error listeners_start(struct server *server, uv_loop_t *loop);
 static void timer_start(struct server *server, uv_loop_t *loop);
 static void timer_close(struct server *server);
 static void listeners_close(struct server *server);
+static void on_exchange_returned(struct exchange *exchange);
 static void on_connectable(uv_poll_t *poll, int status, int events);
 static bool accept_next(struct listener *listener);
 static unsigned place_of(const struct listener *listener);
@@ -204,6 +208,7 @@ static void timer_start(struct server *server, uv_loop_t *loop)
         [DEADLINE_HEARTBEAT] = HEARTBEAT_MS,
         [DEADLINE_ACCEPT] = ACCEPT_PAUSE_MS,
         [DEADLINE_DRAIN] = settings->drain_timeout_ms,
+        [DEADLINE_FIRST] = FIRST_BYTE_MS,
     };
 
     for (unsigned i = 0; i < FOLLOW_WAIT_MAX_S; i++) {
@@ -223,7 +228,7 @@ enum error server_open_lanes(struct server *server, const struct lane_plan plans
 
     REQUIRE(connections->lanes == NULL && !connections->is_draining);
     enum error error = lanes_start(connections->loop, settings->work, plans, settings->readiness,
-                                   settings->traffic, conn_exchange_returned, on_lanes_woken,
+                                   settings->traffic, on_exchange_returned, on_lanes_woken,
                                    on_lanes_failed, server, &connections->lanes);
     if (error == OK) {
         atomic_store(&settings->readiness->is_migrating, false);
@@ -231,6 +236,47 @@ enum error server_open_lanes(struct server *server, const struct lane_plan plans
                   LOG_INT("port", server->listeners[0].port), LOG_END);
     }
     return error;
+}
+
+static void on_exchange_returned(struct exchange *exchange)
+{
+    struct server_probe *probe = exchange->probe;
+
+    if (probe == NULL) {
+        conn_exchange_returned(exchange);
+        return;
+    }
+    probe->is_out = false;
+    probe->server->probes_out--;
+    if (exchange->is_done) {
+        probe->on_answered(probe);
+    }
+    stop_if_done(probe->server);
+}
+
+void server_probe_send(struct server *server, struct server_probe *probe)
+{
+    struct lanes *lanes = server->connections.lanes;
+
+    if (lanes == NULL || probe->is_out || server->is_stopping) {
+        return;
+    }
+    server_probe_load(probe);
+    if (lanes_lend(lanes, probe->exchange)) {
+        probe->is_out = true;
+        probe->server = server;
+        server->probes_out++;
+    }
+}
+
+unsigned server_connection_count(const struct server *server)
+{
+    return server->connections.count;
+}
+
+bool server_is_draining(const struct server *server)
+{
+    return server->connections.is_draining;
 }
 
 uint16_t server_port(const struct server *server)
@@ -404,7 +450,7 @@ static void stop_if_done(struct server *server)
     struct connections *connections = &server->connections;
 
     if (!connections->is_draining || server->is_stopping || connections->count > 0 ||
-        connections->streams.reads_lent > 0) {
+        connections->streams.reads_lent > 0 || server->probes_out > 0) {
         return;
     }
     server->is_stopping = true;

@@ -17,6 +17,7 @@
 #include "http/traffic.h"
 #include "net/lane.h"
 #include "net/listener.h"
+#include "net/probe.h"
 
 struct server;
 
@@ -48,6 +49,12 @@ MUST_CHECK enum error server_start(uv_loop_t *loop, const struct server_settings
  * drains. After a failure it goes on without lanes. */
 MUST_CHECK enum error server_open_lanes(struct server *server,
                                         const struct lane_plan plans[LANE_COUNT]);
+/* Lends the probe to the write lane; its on_answered is called once a transaction of the lane's has
+ * run it. Nothing happens while it is out, without lanes, or when they refuse. */
+void server_probe_send(struct server *server, struct server_probe *probe);
+/* Open ones, of all listeners. */
+unsigned server_connection_count(const struct server *server);
+bool server_is_draining(const struct server *server);
 /* The port the first listener is on. */
 uint16_t server_port(const struct server *server);
 /* Stops accepting, lets what is in flight finish, closes idle connections, and ends all handles;

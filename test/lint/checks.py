@@ -75,7 +75,7 @@ LAYERS = {
     "domain": ["base", "domain", "store/store.h"],
     "api": ["base", "http", "domain", "api", "store/store.h", "store/copies.h", "store/measures.h"],
     # src/config*, privileges, takeover; main.c, command, admin_client, startup and opening may include all
-    "": ["base", "config.h", "config_", "privileges.h", "takeover.h", "healthcheck.h"],
+    "": ["base", "config.h", "config_", "privileges.h", "takeover.h", "healthcheck.h", "notify.h"],
 }
 
 # Who may include a library's header, as the beginning of a path below src. Each library has one
@@ -97,7 +97,8 @@ LIBRARIES = {
 def layers(path, text):
     """Includes go down only: net to http; api to domain to store.h; everyone to base."""
     place = path.removeprefix("src/")
-    if place == "main.c" or place.startswith(("command.", "command_", "admin_client.", "startup.", "opening.")):
+    if place == "main.c" or place.startswith(("command.", "command_", "admin_client.", "startup.", "opening.",
+                                             "serving.", "supervision.")):
         return
     folder = place.rpartition("/")[0]
     allowed = LAYERS.get(folder)

@@ -17,7 +17,7 @@ import threading
 import time
 import weakref
 
-from support import seen
+from support import seen, systemd
 from support.api import Api
 from support.http import SLOWNESS
 
@@ -64,7 +64,7 @@ def run(*arguments, env=None, cwd=None, deadline_s=COMMAND_DEADLINE_S, stdin="")
 
 class Server:
     def __init__(self, directory, flags=(), db="migchat.db", port="0", listen="127.0.0.1",
-                 preexec=None, **env):
+                 preexec=None, handed=None, **env):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.database = db if db == ":memory:" else str(self.directory / db)
@@ -85,6 +85,7 @@ class Server:
         self.env = environment(**{"MIGCHAT_PASSWORD_COST": 4, "MIGCHAT_RATE_LIMITS": "off",
                                   **STAYS_ROOT, **env})
         self.preexec = preexec
+        self.handed = handed  # a socket that listens, or several: given as systemd gives them
         self.process = None
         self.port = None
         self.lines = []
@@ -109,8 +110,9 @@ class Server:
         """Start the process without waiting until it listens."""
         assert self.process is None, "started twice"
         self.lines = []
+        arguments, passed = systemd.handing(self.arguments, self.handed)
         self.process = subprocess.Popen(
-            self.arguments, env=self.env, cwd=self.directory, stdin=subprocess.DEVNULL,
+            arguments, env=self.env, cwd=self.directory, stdin=subprocess.DEVNULL, pass_fds=passed,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=self.preexec)
         self._reader = threading.Thread(target=self._read_log, daemon=True,
                                         args=(self.process.stderr,))

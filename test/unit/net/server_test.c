@@ -281,6 +281,27 @@ static void draining_closes_idle_connections_and_answers_what_is_lent(void **sta
     client_close(&fresh);
 }
 
+static void draining_answers_who_connected_just_before(void **state)
+{
+    struct client fresh, held;
+
+    (void)state;
+    net_server_start(&net);
+    client_connect(&fresh, &net);
+    client_connect(&held, &net);
+    client_send(&held, GET("/held"));
+    net_server_await_held(&net, 1);
+    net_server_drain(&net);
+    client_send(&fresh, GET("/loop"));
+    client_expect(&fresh, 200, "loop");
+    client_expect_end(&fresh);
+    net_server_open_gate(&net);
+    client_expect(&held, 200, "held");
+    net_server_wait(&net);
+    client_close(&fresh);
+    client_close(&held);
+}
+
 static void draining_lets_a_request_and_a_stream_come_to_their_end(void **state)
 {
     const int little = 4096;
@@ -466,6 +487,7 @@ int main(void)
         cmocka_unit_test(what_is_in_the_way_of_a_socket_stays),
         cmocka_unit_test(connections_wait_while_there_are_no_descriptors),
         cmocka_unit_test(draining_closes_idle_connections_and_answers_what_is_lent),
+        cmocka_unit_test(draining_answers_who_connected_just_before),
         cmocka_unit_test(draining_lets_a_request_and_a_stream_come_to_their_end),
         cmocka_unit_test(what_does_not_end_is_cut_and_what_waits_is_not_run),
         cmocka_unit_test(draining_twice_is_draining_once),

@@ -1,0 +1,33 @@
+/* probe.h - a question to the write lane that nobody sent: does it still answer?
+ *
+ * It is an exchange of a route of its own, which goes through the lane's queue, transaction and
+ * commit as a request does, and changes nothing.
+ *
+ * Uses:    base, http/exchange.
+ * Used by: net/server, net/lane (never refused by a full queue), supervision.
+ * Thread:  the loop.
+ * Memory:  embedded in its owner; its exchange is made at the first question.
+ */
+#ifndef MIGCHAT_NET_PROBE_H
+#define MIGCHAT_NET_PROBE_H
+
+#include <stdbool.h>
+
+#include "http/exchange.h"
+
+struct server;
+
+struct server_probe {
+    struct server *server;     /* while it is out */
+    struct exchange *exchange; /* NULL until it is first sent */
+    bool is_out;               /* a lane has it */
+    void (*on_answered)(struct server_probe *probe);
+};
+
+void server_probe_init(struct server_probe *probe, void (*on_answered)(struct server_probe *probe));
+/* Ready to be lent for its one step. */
+void server_probe_load(struct server_probe *probe);
+/* Not while it is out. */
+void server_probe_release(struct server_probe *probe);
+
+#endif
