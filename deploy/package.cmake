@@ -66,10 +66,9 @@ file(WRITE "${made}/changelog"
 ")
 package_gzip(changelog.Debian.gz "${made}/changelog")
 
-# The unit and what its variant has more, as one file: a later line of systemd's wins.
-file(READ "${PROJECT_SOURCE_DIR}/deploy/migchat.service" service)
-file(READ "${PROJECT_SOURCE_DIR}/deploy/migchat-activated.conf" more)
-file(WRITE "${made}/migchat-activated.service" "${service}${more}")
+# The unit and what its variant has more, as one file.
+set(ACTIVATED "${made}/migchat-activated.service")
+include("${PROJECT_SOURCE_DIR}/deploy/activated.cmake")
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
   "${PROJECT_SOURCE_DIR}/deploy/migchat.service"
   "${PROJECT_SOURCE_DIR}/deploy/migchat-activated.conf")

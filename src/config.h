@@ -109,6 +109,21 @@ enum config_checkpoint { CHECKPOINT_OWN, CHECKPOINT_EXTERNAL };
            "auto", "auto|text|json|journal",                                                       \
            "auto: text on a terminal, with priorities for the journal, else JSON lines")
 
+/* What a reload takes over, because the loop or the log alone goes by it; for the rest the server
+ * is started again. X(name) */
+#define CONFIG_RELOADABLE_MAP(X)                                                                   \
+    X(HEAD_TIMEOUT_MS)                                                                             \
+    X(BODY_TIMEOUT_MS)                                                                             \
+    X(IDLE_TIMEOUT_MS)                                                                             \
+    X(WRITE_TIMEOUT_MS)                                                                            \
+    X(DRAIN_TIMEOUT_MS)                                                                            \
+    X(MAX_BODY_BYTES)                                                                              \
+    X(MAX_BODIES_BYTES)                                                                            \
+    X(MAX_CONNECTIONS)                                                                             \
+    X(CORS_ORIGINS)                                                                                \
+    X(LOG_LEVEL)                                                                                   \
+    X(LOG_FORMAT)
+
 enum option {
 #define CONFIG_NO_GROUP(title)
 #define CONFIG_ENUMERATOR(name, flag, variable, kind, least, most, choices, initial, word, help)   \
@@ -205,6 +220,12 @@ MUST_CHECK enum config_outcome config_read(int argc, const char *const *argv,
                                            const char *const *environment,
                                            struct config *out_config, struct buf *message);
 void config_release(struct config *config);
+
+/* Sets the reloadable options to the values `fresh` has; their texts stay `fresh`'s, which must
+ * live as long. Appends the flags' names, by commas, of those that differed: taken over to `taken`,
+ * left as they were because they are not reloadable to `left`. */
+void config_take(struct config *config, const struct config *fresh, struct buf *taken,
+                 struct buf *left);
 
 uint64_t config_number(const struct config *config, enum option option);
 /* Ends in NUL. */

@@ -103,6 +103,22 @@ void config_write_man(struct buf *out)
                        ".Pa /etc/credstore/" CONFIG_CREDENTIAL "\n"
                        "so.\n"
                        ".El\n"
+                       ".Sh SIGNALS\n"
+                       ".Bl -tag -width Ds\n"
+                       ".It Dv SIGTERM , SIGINT\n"
+                       "What is in flight is finished, then it ends; the second one ends it at\n"
+                       "once.\n"
+                       ".It Dv SIGHUP\n"
+                       "The configuration is read again.\n"
+                       "When it has a mistake, nothing changes and the log says why.\n"
+                       "Else these options count from then on, and the log names others that\n"
+                       "changed and need a restart:\n"
+                       ".Bd -literal -offset indent -compact\n"));
+    reloadable_write(out);
+    buf_append_str(out,
+                   STR(".Ed\n"
+                       "At a terminal it ends the server, as the terminal is gone.\n"
+                       ".El\n"
                        ".Sh EXIT STATUS\n"
                        ".Bl -tag -width Ds\n"
                        ".It 0\n"

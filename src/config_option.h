@@ -91,6 +91,8 @@ bool command_flag_is_known(struct str argument);
  * line. */
 MUST_CHECK bool command_flag_check(enum config_command command, struct str flag,
                                    struct buf *message);
+/* The names of the options a reload takes over, on lines of their own. */
+void reloadable_write(struct buf *out);
 /* A line per command, and per flag of commands. */
 void commands_write_help(struct buf *out);
 /* Spaces up to `column` of the line that begins at `line_at`. */

@@ -33,6 +33,11 @@ void config_write_help(struct buf *out)
             "over\n"
             "the default. An empty variable counts as none.\n"
             "\n"
+            "SIGHUP has the file read again; without a mistake in it these count from then on:\n"));
+    reloadable_write(out);
+    buf_append_str(
+        out,
+        STR("\n"
             "exit status: 0 stopped as asked, 1 could not start or had to stop, 2 wrong usage or\n"
             "configuration, 128 and the signal's number after a second signal\n"));
 }

@@ -23,7 +23,7 @@
 
 extern char **environ;
 
-static int serve(const struct config *config, struct buf *warnings);
+static int serve(struct config *config, int argc, char **argv, struct buf *warnings);
 static bool libraries_are_good(const struct config *config);
 static void warnings_log(struct buf *warnings);
 static enum work_verdict work_run(struct services *services, struct list *batch,
@@ -44,7 +44,7 @@ int main(int argc, char **argv)
                     &message) == CONFIG_REFUSED) {
         command_warn(&message);
     } else if (config.command == COMMAND_SERVE) {
-        exit_code = serve(&config, &message);
+        exit_code = serve(&config, argc, argv, &message);
     } else {
         command_warn(&message);
         exit_code = command_run(&config);
@@ -56,7 +56,7 @@ int main(int argc, char **argv)
 
 /* ---- serving --------------------------------------------------------------------------------- */
 
-static int serve(const struct config *config, struct buf *warnings)
+static int serve(struct config *config, int argc, char **argv, struct buf *warnings)
 {
     static struct readiness readiness; /* shared by all threads */
     static const struct work work = {.run = work_run,
@@ -88,7 +88,12 @@ static int serve(const struct config *config, struct buf *warnings)
         return EXIT_FAILED;
     }
     crew_prepare(config, &readiness, &crew);
-    const struct serving_plan plan = {.config = config, .crew = &crew, .work = &work};
+    const struct serving_plan plan = {.config = config,
+                                      .argc = argc,
+                                      .argv = (const char *const *)argv,
+                                      .environment = (const char *const *)environ,
+                                      .crew = &crew,
+                                      .work = &work};
     int failure = uv_loop_init(&loop);
     if (failure == 0) {
         exit_code = serving_run(&loop, &plan, connections_max);

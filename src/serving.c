@@ -4,10 +4,12 @@
  *   serving_run    → signals, server, the opening of the database on its thread; uv_run
  *   on_opened      → lanes: ready
  *   on_signal      → drains; a second one ends the process
+ *   on_hangup      → reads the configuration again; all of it counts, or nothing
  */
 #include "serving.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "api/admin_routes.h"
@@ -28,6 +30,7 @@
 #define METRICS_CONNECTIONS_MAX 8u
 /* After the drain's own limit: what is left then is not waited for. */
 #define STOP_EXTRA_MS 600
+#define MESSAGE_MAX_BYTES ((size_t)64 * 1024)
 
 /* What the settings point to. */
 struct serving_texts {
@@ -49,24 +52,33 @@ struct serving {
     uv_timer_t stop_limit; /* from the first signal */
     struct server *server; /* NULL until it listens */
     struct opening opening;
+    uv_signal_t hangup;
+    struct config *reloaded; /* has the texts that plan->config points to; NULL before the first */
+    bool is_at_terminal;
     bool is_asked_to_stop;
     bool has_failed; /* the crew could not be opened */
 };
 
 static void settings_make(struct serving *serving, unsigned connections_max);
-static void public_add(struct serving *serving, unsigned connections_max);
+static void limits_set(struct serving *serving, unsigned connections_max);
+static void public_add(struct serving *serving);
 static void admin_add(struct serving *serving);
 static void metrics_add(struct serving *serving);
 static void listener_add(struct serving *serving, struct listener_settings listener);
 static void on_opened(struct opening *opening, enum error error);
 static void signals_start(struct serving *serving, uv_loop_t *loop);
 static void on_signal(uv_signal_t *handle, int signal_number);
+static void stop(struct serving *serving, int signal_number);
+static const char *signal_name(int signal_number);
+static void on_hangup(uv_signal_t *handle, int signal_number);
+static void reload(struct serving *serving, struct config *fresh);
 static void on_stop_limit(uv_timer_t *limit);
 static void signals_end(struct serving *serving);
+static void reloaded_release(struct serving *serving);
 
 int serving_run(uv_loop_t *loop, const struct serving_plan *plan, unsigned connections_max)
 {
-    struct serving serving = {.plan = plan};
+    struct serving serving = {.plan = plan, .is_at_terminal = isatty(STDERR_FILENO) != 0};
     bool is_good = false;
 
     if (handed_socket_take(&serving.texts.handed) != OK) {
@@ -85,6 +97,7 @@ int serving_run(uv_loop_t *loop, const struct serving_plan *plan, unsigned conne
     signals_end(&serving);
     /* Handles are gone once their close callbacks ran; also those of a start that failed. */
     uv_run(loop, UV_RUN_DEFAULT);
+    reloaded_release(&serving);
     return is_good ? EXIT_OK : EXIT_FAILED;
 }
 
@@ -92,16 +105,9 @@ int serving_run(uv_loop_t *loop, const struct serving_plan *plan, unsigned conne
 
 static void settings_make(struct serving *serving, unsigned connections_max)
 {
-    const struct config *config = serving->plan->config;
     struct crew *crew = serving->plan->crew;
 
     serving->settings = (struct server_settings){
-        .head_timeout_ms = (unsigned)config_number(config, OPTION_HEAD_TIMEOUT_MS),
-        .body_timeout_ms = (unsigned)config_number(config, OPTION_BODY_TIMEOUT_MS),
-        .idle_timeout_ms = (unsigned)config_number(config, OPTION_IDLE_TIMEOUT_MS),
-        .write_timeout_ms = (unsigned)config_number(config, OPTION_WRITE_TIMEOUT_MS),
-        .drain_timeout_ms = (unsigned)config_number(config, OPTION_DRAIN_TIMEOUT_MS),
-        .bodies_max_bytes = (size_t)config_number(config, OPTION_MAX_BODIES_BYTES),
         .loop_services = &crew->loop,
         .readiness = crew->loop.readiness,
         .traffic = &crew->traffic,
@@ -109,20 +115,41 @@ static void settings_make(struct serving *serving, unsigned connections_max)
         .changes = crew->changes,
         .reads_route = &api_event_reads_route,
     };
-    public_add(serving, connections_max);
+    public_add(serving);
     admin_add(serving);
     metrics_add(serving);
+    limits_set(serving, connections_max);
 }
 
-static void public_add(struct serving *serving, unsigned connections_max)
+/* What a reload changes (CONFIG_RELOADABLE_MAP), from the configuration as it is now. */
+static void limits_set(struct serving *serving, unsigned connections_max)
+{
+    const struct config *config = serving->plan->config;
+    struct server_settings *settings = &serving->settings;
+    struct cors_policy *cors = &serving->texts.cors;
+
+    settings->head_timeout_ms = (unsigned)config_number(config, OPTION_HEAD_TIMEOUT_MS);
+    settings->body_timeout_ms = (unsigned)config_number(config, OPTION_BODY_TIMEOUT_MS);
+    settings->idle_timeout_ms = (unsigned)config_number(config, OPTION_IDLE_TIMEOUT_MS);
+    settings->write_timeout_ms = (unsigned)config_number(config, OPTION_WRITE_TIMEOUT_MS);
+    settings->drain_timeout_ms = (unsigned)config_number(config, OPTION_DRAIN_TIMEOUT_MS);
+    settings->bodies_max_bytes = (size_t)config_number(config, OPTION_MAX_BODIES_BYTES);
+    settings->listeners[0].connections_max = connections_max;
+    for (unsigned i = 0; i < settings->listener_count; i++) {
+        settings->listeners[i].admission.body_max_bytes =
+            (size_t)config_number(config, OPTION_MAX_BODY_BYTES);
+    }
+    cors->origins = serving->texts.origins;
+    cors->origin_count =
+        (unsigned)config_origins(config, serving->texts.origins, &cors->allows_all);
+}
+
+static void public_add(struct serving *serving)
 {
     const struct config *config = serving->plan->config;
     struct serving_texts *texts = &serving->texts;
     bool is_given = texts->handed.socket >= 0;
 
-    texts->cors.origins = texts->origins;
-    texts->cors.origin_count =
-        (unsigned)config_origins(config, texts->origins, &texts->cors.allows_all);
     listener_add(serving, (struct listener_settings){
                               .for_whom = "public",
                               .is_given = is_given,
@@ -130,8 +157,7 @@ static void public_add(struct serving *serving, unsigned connections_max)
                               .address = is_given ? texts->handed.address
                                                   : config_text(config, OPTION_LISTEN).ptr,
                               .port = (uint16_t)config_number(config, OPTION_PORT),
-                              .admission = {.routes = api_routes, .cors = &texts->cors},
-                              .connections_max = connections_max});
+                              .admission = {.routes = api_routes, .cors = &texts->cors}});
 }
 
 static void admin_add(struct serving *serving)
@@ -168,8 +194,6 @@ static void metrics_add(struct serving *serving)
 static void listener_add(struct serving *serving, struct listener_settings listener)
 {
     REQUIRE(serving->settings.listener_count < LISTENERS_MAX);
-    listener.admission.body_max_bytes =
-        (size_t)config_number(serving->plan->config, OPTION_MAX_BODY_BYTES);
     serving->settings.listeners[serving->settings.listener_count++] = listener;
 }
 
@@ -195,13 +219,14 @@ static void on_opened(struct opening *opening, enum error error)
 /* The handles do not keep the loop alive: it ends with the server's. */
 static void signals_start(struct serving *serving, uv_loop_t *loop)
 {
-    uv_signal_t *const handles[] = {&serving->terminate, &serving->interrupt};
-    static const int numbers[] = {SIGTERM, SIGINT};
+    uv_signal_t *const handles[] = {&serving->terminate, &serving->interrupt, &serving->hangup};
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
 
     for (size_t i = 0; i < sizeof handles / sizeof handles[0]; i++) {
         REQUIRE(uv_signal_init(loop, handles[i]) == 0);
         handles[i]->data = serving;
-        REQUIRE(uv_signal_start(handles[i], on_signal, numbers[i]) == 0);
+        REQUIRE(uv_signal_start(handles[i], numbers[i] == SIGHUP ? on_hangup : on_signal,
+                                numbers[i]) == 0);
         uv_unref((uv_handle_t *)handles[i]);
     }
     REQUIRE(uv_timer_init(loop, &serving->stop_limit) == 0);
@@ -210,10 +235,13 @@ static void signals_start(struct serving *serving, uv_loop_t *loop)
 
 static void on_signal(uv_signal_t *handle, int signal_number)
 {
-    struct serving *serving = handle->data;
+    stop(handle->data, signal_number);
+}
 
+static void stop(struct serving *serving, int signal_number)
+{
     log_event(LOG_INFO, serving->is_asked_to_stop ? "stopping_at_once" : "stopping",
-              LOG_TEXT("signal", signal_number == SIGTERM ? "SIGTERM" : "SIGINT"), LOG_END);
+              LOG_TEXT("signal", signal_name(signal_number)), LOG_END);
     if (serving->is_asked_to_stop) {
         /* What was answered is durable; the rest is the database's recovery at the next start. */
         _exit(SIGNAL_EXIT_BASE + signal_number);
@@ -227,6 +255,14 @@ static void on_signal(uv_signal_t *handle, int signal_number)
         server_drain(serving->server);
         opening_stop(&serving->opening);
     }
+}
+
+static const char *signal_name(int signal_number)
+{
+    if (signal_number == SIGHUP) {
+        return "SIGHUP";
+    }
+    return signal_number == SIGTERM ? "SIGTERM" : "SIGINT";
 }
 
 /* A hash that takes seconds can be neither interrupted nor waited for. What was answered is
@@ -244,4 +280,81 @@ static void signals_end(struct serving *serving)
     uv_close((uv_handle_t *)&serving->stop_limit, NULL);
     uv_close((uv_handle_t *)&serving->terminate, NULL);
     uv_close((uv_handle_t *)&serving->interrupt, NULL);
+    uv_close((uv_handle_t *)&serving->hangup, NULL);
+}
+
+/* ---- reload ---------------------------------------------------------------------------------- */
+
+/* At a terminal it tells that the terminal is gone, and nobody would find the server again. */
+static void on_hangup(uv_signal_t *handle, int signal_number)
+{
+    struct serving *serving = handle->data;
+    const struct serving_plan *plan = serving->plan;
+    struct buf message;
+
+    if (serving->is_at_terminal) {
+        stop(serving, signal_number);
+        return;
+    }
+    if (serving->server == NULL || serving->is_asked_to_stop) {
+        return;
+    }
+    supervision_reloading(&serving->supervision);
+    struct config *fresh = calloc(1, sizeof *fresh);
+    REQUIRE(fresh != NULL);
+    buf_init(&message, MESSAGE_MAX_BYTES);
+    bool is_good =
+        config_read(plan->argc, plan->argv, plan->environment, fresh, &message) == CONFIG_READY;
+    for (struct str rest = buf_str(&message); rest.len > 0;) {
+        log_event(is_good ? LOG_WARN : LOG_ERROR, is_good ? "configuration" : "reload_refused",
+                  LOG_STR("message", str_cut(&rest, '\n')), LOG_END);
+    }
+    buf_release(&message);
+    if (is_good) {
+        reload(serving, fresh);
+    } else {
+        config_release(fresh);
+        free(fresh);
+    }
+    supervision_reloaded(&serving->supervision);
+}
+
+/* Nothing fails from here on, and nothing else runs on the loop meanwhile. */
+static void reload(struct serving *serving, struct config *fresh)
+{
+    struct config *config = serving->plan->config;
+    struct buf taken, left;
+
+    buf_init(&taken, MESSAGE_MAX_BYTES);
+    buf_init(&left, MESSAGE_MAX_BYTES);
+    config_take(config, fresh, &taken, &left);
+    limits_set(serving, descriptors_raise(config_number(config, OPTION_MAX_CONNECTIONS)));
+    server_follow(serving->server, &serving->settings);
+    reloaded_release(serving);
+    serving->reloaded = fresh;
+    if (left.len > 0) {
+        log_event(LOG_WARN, "reload_needs_restart", LOG_STR("options", buf_str(&left)), LOG_END);
+    }
+    /* By the old level or the new one: a change of it is told in any case but from quiet to quiet.
+     */
+    bool is_told = log_is_on(LOG_INFO);
+    if (is_told) {
+        log_event(LOG_INFO, "reloaded", LOG_STR("options", buf_str(&taken)), LOG_END);
+    }
+    log_setup((enum log_level)config_number(config, OPTION_LOG_LEVEL),
+              (enum log_form)config_number(config, OPTION_LOG_FORMAT));
+    if (!is_told) {
+        log_event(LOG_INFO, "reloaded", LOG_STR("options", buf_str(&taken)), LOG_END);
+    }
+    buf_release(&taken);
+    buf_release(&left);
+}
+
+static void reloaded_release(struct serving *serving)
+{
+    if (serving->reloaded != NULL) {
+        config_release(serving->reloaded);
+        free(serving->reloaded);
+        serving->reloaded = NULL;
+    }
 }

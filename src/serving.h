@@ -15,7 +15,10 @@
 #include "startup.h"
 
 struct serving_plan {
-    const struct config *config;
+    struct config *config; /* a reload changes it */
+    int argc;              /* and reads these again */
+    const char *const *argv;
+    const char *const *environment;
     struct crew *crew; /* prepared; opened and, afterwards, for the caller to close */
     const struct work *work;
 };

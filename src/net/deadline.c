@@ -1,7 +1,7 @@
 /* deadline.c - time limits on one timer.
  *
- * 1. deadline_set appends to the list of the kind: its duration is fixed, so the list stays
- *    ordered by time.
+ * 1. deadline_set appends to the list of the kind: they all have the kind's duration, so the list
+ *    stays ordered by time.
  * 2. The timer is set to the earliest deadline known. Clearing one leaves the timer alone: at
  *    worst it fires for nothing once, which costs less than a look at every cleared deadline.
  * 3. When it fires, what is due is taken from the front of each list, and the timer is set again
@@ -25,6 +25,29 @@ void deadlines_init(struct deadlines *deadlines, uv_loop_t *loop,
         list_init(&deadlines->pending[kind]);
     }
     REQUIRE(uv_timer_init(loop, &deadlines->timer) == 0);
+}
+
+/* All of a kind move alike, so their list stays in order. */
+void deadlines_change(struct deadlines *deadlines, const unsigned duration_ms[DEADLINE_KIND_COUNT])
+{
+    for (int kind = 0; kind < DEADLINE_KIND_COUNT; kind++) {
+        struct list *pending = &deadlines->pending[kind];
+        int64_t duration = duration_ms[kind] > 0 ? duration_ms[kind] : 1;
+        int64_t difference = duration - deadlines->duration_ms[kind];
+
+        deadlines->duration_ms[kind] = duration;
+        for (struct list *node = pending->next; difference != 0 && node != pending;
+             node = node->next) {
+            container_of(node, struct deadline, node)->at_ms += difference;
+        }
+        if (!list_is_empty(pending)) {
+            int64_t at_ms = container_of(pending->next, struct deadline, node)->at_ms;
+
+            if (at_ms < deadlines->fires_at_ms) {
+                fire_at(deadlines, at_ms);
+            }
+        }
+    }
 }
 
 void deadlines_close(struct deadlines *deadlines, uv_close_cb on_closed)

@@ -54,6 +54,8 @@ struct deadlines {
 /* Durations are at least 1 ms (0 counts as 1). */
 void deadlines_init(struct deadlines *deadlines, uv_loop_t *loop,
                     const unsigned duration_ms[DEADLINE_KIND_COUNT], deadline_passed on_passed);
+/* Other durations, as at deadlines_init; what is set already moves by the difference. */
+void deadlines_change(struct deadlines *deadlines, const unsigned duration_ms[DEADLINE_KIND_COUNT]);
 /* Closes the timer; `on_closed` gets its handle. Set deadlines are forgotten. */
 void deadlines_close(struct deadlines *deadlines, uv_close_cb on_closed);
 

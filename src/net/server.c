@@ -2,15 +2,13 @@
  *
  *   server_start   binds, listens: for the API, and beside it for operators
  *   server_open_lanes  starts the lanes; until then what needs one is told 503
- *   on_connectable accepts; pauses at connections_max and when descriptors run out
+ *   server_accept.c accepts; pauses at connections_max and when descriptors run out
  *   server_drain   stops accepting; idle connections close, others after what is in flight;
  *                  after drain_timeout_ms the rest is cut
  *   stop_if_done   with the last connection: stops the lanes, closes the timer; uv_run returns
  *
- * 1. The listener is polled and accepted from by hand. libuv's own would accept and drop all that
- *    wait when descriptors run out; so they wait, in the kernel's queue, until one is free.
- * 2. Lanes outlive connections: a lent exchange keeps its connection, and connections keep the
- *    lanes.
+ * Lanes outlive connections: a lent exchange keeps its connection, and connections keep the
+ * lanes.
  */
 #include "net/server.h"
 
@@ -26,9 +24,8 @@
 #include "net/conn.h"
 #include "net/connections.h"
 #include "net/deadline.h"
+#include "net/server_state.h"
 
-/* Accepted at one go, before what is connected gets its turn. */
-#define ACCEPTS_PER_TURN_MAX 64
 /* How soon accepting is tried again when descriptors ran out and none was closed. */
 #define ACCEPT_PAUSE_MS 250u
 /* For a client that connected just before the server drains to send what it connected for. */
@@ -37,41 +34,16 @@
  */
 #define HEARTBEAT_MS 15000u
 
-struct listener {
-    uv_poll_t poll;
-    struct server *server;
-    int socket;
-    uint16_t port;
-    struct deadline accept_pause;
-    bool is_open;   /* the socket is */
-    bool is_polled; /* the handle is open */
-    bool is_accepting;
-};
-
-struct server {
-    struct connections connections;
-    struct server_settings settings;
-    struct listener listeners[LISTENERS_MAX];
-    struct deadline drain_limit;
-    unsigned handles_open; /* listeners, the deadlines' timer and the turn's end */
-    unsigned probes_out;   /* lent to the write lane */
-    bool is_stopping;      /* the last connection is gone */
-    bool has_failed;
-};
-
 static void traffic_start(struct server *server);
 static enum error listeners_open(struct server *server);
 static void listeners_give_up(struct server *server);
 static enum error listeners_start(struct server *server, uv_loop_t *loop);
 static void timer_start(struct server *server, uv_loop_t *loop);
+static void durations_list(const struct server_settings *settings,
+                           unsigned out_ms[DEADLINE_KIND_COUNT]);
 static void timer_close(struct server *server);
 static void listeners_close(struct server *server);
 static void on_exchange_returned(struct exchange *exchange);
-static void on_connectable(uv_poll_t *poll, int status, int events);
-static bool accept_next(struct listener *listener);
-static unsigned place_of(const struct listener *listener);
-static void accept_go_on(struct listener *listener);
-static void accept_stop(struct listener *listener);
 static void on_connection_gone(struct connections *connections, unsigned place);
 static void on_read_over(struct connections *connections);
 static void on_deadline(struct deadlines *deadlines, struct deadline *deadline);
@@ -199,7 +171,19 @@ static enum error listeners_start(struct server *server, uv_loop_t *loop)
 static void timer_start(struct server *server, uv_loop_t *loop)
 {
     const struct server_settings *settings = &server->settings;
-    unsigned duration_ms[DEADLINE_KIND_COUNT] = {
+    unsigned duration_ms[DEADLINE_KIND_COUNT];
+
+    durations_list(settings, duration_ms);
+    deadlines_init(&server->connections.deadlines, loop, duration_ms, on_deadline);
+    REQUIRE(uv_check_init(loop, &server->connections.turn_end) == 0);
+    streams_open(&server->connections.streams, &server->connections, settings->changes,
+                 settings->reads_route);
+    server->handles_open = 3;
+}
+static void durations_list(const struct server_settings *settings,
+                           unsigned out_ms[DEADLINE_KIND_COUNT])
+{
+    const unsigned duration_ms[DEADLINE_KIND_COUNT] = {
         [DEADLINE_HEAD] = settings->head_timeout_ms,
         [DEADLINE_BODY] = settings->body_timeout_ms,
         [DEADLINE_IDLE] = settings->idle_timeout_ms,
@@ -211,14 +195,24 @@ static void timer_start(struct server *server, uv_loop_t *loop)
         [DEADLINE_FIRST] = FIRST_BYTE_MS,
     };
 
+    memcpy(out_ms, duration_ms, sizeof duration_ms);
     for (unsigned i = 0; i < FOLLOW_WAIT_MAX_S; i++) {
-        duration_ms[DEADLINE_POLL + i] = (i + 1) * 1000;
+        out_ms[DEADLINE_POLL + i] = (i + 1) * 1000;
     }
-    deadlines_init(&server->connections.deadlines, loop, duration_ms, on_deadline);
-    REQUIRE(uv_check_init(loop, &server->connections.turn_end) == 0);
-    streams_open(&server->connections.streams, &server->connections, settings->changes,
-                 settings->reads_route);
-    server->handles_open = 3;
+}
+
+void server_follow(struct server *server, const struct server_settings *settings)
+{
+    unsigned duration_ms[DEADLINE_KIND_COUNT];
+
+    REQUIRE(settings->listener_count == server->settings.listener_count);
+    server->settings = *settings;
+    durations_list(settings, duration_ms);
+    deadlines_change(&server->connections.deadlines, duration_ms);
+    for (unsigned i = 0; i < settings->listener_count; i++) {
+        settings->traffic->listeners[i].connections_max = settings->listeners[i].connections_max;
+        accept_go_on(&server->listeners[i]);
+    }
 }
 
 enum error server_open_lanes(struct server *server, const struct lane_plan plans[LANE_COUNT])
@@ -282,78 +276,6 @@ bool server_is_draining(const struct server *server)
 uint16_t server_port(const struct server *server)
 {
     return server->listeners[0].port;
-}
-
-static void on_connectable(uv_poll_t *poll, int status, int events)
-{
-    struct listener *listener = container_of(poll, struct listener, poll);
-
-    (void)events;
-    if (status < 0) {
-        /* epoll told of an error; accept says which. */
-        log_event(LOG_WARN, "listener_error", LOG_TEXT("reason", uv_strerror(status)), LOG_END);
-    }
-    for (int i = 0; i < ACCEPTS_PER_TURN_MAX && accept_next(listener); i++) {
-    }
-}
-
-/* False when there is nothing more to accept now. */
-static bool accept_next(struct listener *listener)
-{
-    struct server *server = listener->server;
-    unsigned place = place_of(listener);
-    struct listener_traffic *traffic = &server->settings.traffic->listeners[place];
-    int socket;
-
-    if (traffic_connections(traffic) >= traffic->connections_max) {
-        tally_add(&traffic->pauses[PAUSE_CONNECTIONS], 1);
-        log_event(LOG_WARN, "accept_paused",
-                  LOG_TEXT("for", server->settings.listeners[place].for_whom),
-                  LOG_TEXT("reason", "connections_max"),
-                  LOG_INT("connections", (int64_t)traffic_connections(traffic)), LOG_END);
-        accept_stop(listener);
-        return false;
-    }
-    socket = accept4(listener->socket, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (socket >= 0) {
-        tally_add(&traffic->accepted, 1);
-        conn_open(&server->connections, socket, place);
-        return true;
-    }
-    if (errno == EAGAIN) {
-        return false;
-    }
-    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        tally_add(&traffic->pauses[PAUSE_DESCRIPTORS], 1);
-        log_event(LOG_WARN, "accept_paused", LOG_TEXT("reason", strerror(errno)), LOG_END);
-        accept_stop(listener);
-        deadline_set(&server->connections.deadlines, &listener->accept_pause, DEADLINE_ACCEPT);
-        return false;
-    }
-    /* All others are about the connection that was to be accepted (accept(2)). */
-    return true;
-}
-
-static unsigned place_of(const struct listener *listener)
-{
-    return (unsigned)(listener - listener->server->listeners);
-}
-
-static void accept_go_on(struct listener *listener)
-{
-    if (!listener->is_polled || listener->is_accepting ||
-        listener->server->connections.is_draining) {
-        return;
-    }
-    deadline_clear(&listener->accept_pause);
-    listener->is_accepting = true;
-    REQUIRE(uv_poll_start(&listener->poll, UV_READABLE, on_connectable) == 0);
-}
-
-static void accept_stop(struct listener *listener)
-{
-    listener->is_accepting = false;
-    uv_poll_stop(&listener->poll);
 }
 
 /* A descriptor that became free serves whichever listener waits for one. */

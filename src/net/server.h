@@ -49,6 +49,10 @@ MUST_CHECK enum error server_start(uv_loop_t *loop, const struct server_settings
  * drains. After a failure it goes on without lanes. */
 MUST_CHECK enum error server_open_lanes(struct server *server,
                                         const struct lane_plan plans[LANE_COUNT]);
+/* Goes by other limits from now on: times, connections, bytes, CORS. Where it listens and for whom
+ * stays; `settings` are those it was started with, but for those limits. Who waits waits by the new
+ * times; a request whose head was judged already goes by what was then. */
+void server_follow(struct server *server, const struct server_settings *settings);
 /* Lends the probe to the write lane; its on_answered is called once a transaction of the lane's has
  * run it. Nothing happens while it is out, without lanes, or when they refuse. */
 void server_probe_send(struct server *server, struct server_probe *probe);

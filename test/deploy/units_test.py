@@ -5,6 +5,7 @@ systemd-analyze reads files; no systemd has to run.
 
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 
@@ -29,7 +30,8 @@ def fixture_units(tmp_path_factory):
     folder = tmp_path_factory.mktemp("units")
     service = (DEPLOY / "migchat.service").read_text()
     (folder / "migchat.service").write_text(service)
-    (folder / "migchat-activated.service").write_text(service + (DEPLOY / "migchat-activated.conf").read_text())
+    subprocess.run(["cmake", f"-DACTIVATED={folder}/migchat-activated.service", "-P", DEPLOY / "activated.cmake"],
+                   check=True)
     for name in PLAIN:
         (folder / name).write_text((DEPLOY / name).read_text())
     return folder
@@ -58,10 +60,40 @@ def test_systemd_understands_the_units(units, tmp_path):
 def test_the_activated_unit_differs_where_it_says(units):
     """Conflicts go both ways, and the socket starts this one."""
     text = (units / "migchat-activated.service").read_text()
-    for line in ("Conflicts=migchat.service", "Requires=migchat.socket", "PrivateNetwork=yes"):
+    for line in ("Requires=migchat.socket", "PrivateNetwork=yes"):
         assert f"\n{line}\n" in text
-    assert "\nConflicts=migchat-activated.service\n" in (units / "migchat.service").read_text()
     assert "\nService=migchat-activated.service\n" in (units / "migchat.socket").read_text()
+
+
+def values(text, key):
+    """All words of a key's lines, as systemd adds them up; an empty value does not take back
+    dependencies (systemd.unit(5))."""
+    return {word for line in re.findall(rf"^{key}=(.*)$", text, re.MULTILINE) for word in line.split()}
+
+
+def test_one_unit_runs_and_starting_it_waits_for_the_end_of_the_other(units):
+    direct = (units / "migchat.service").read_text()
+    activated = (units / "migchat-activated.service").read_text()
+    # The socket holds the port while nothing is behind it, too.
+    assert values(direct, "Conflicts") == {"migchat.socket", "migchat-activated.service"}
+    assert "migchat.socket" in values(direct, "After")
+    assert values(activated, "Conflicts") == {"migchat.service"}
+    assert {"migchat.service", "migchat.socket"} <= values(activated, "After")
+
+
+def test_a_unit_runs_nothing_that_may_not_be_installed(units):
+    """No procps: /bin/kill is its."""
+    for unit in ("migchat.service", "migchat-activated.service"):
+        programs = re.findall(r"^Exec\w+=[-+!@:]*(\S+)", (units / unit).read_text(), re.MULTILINE)
+        assert set(programs) <= {"/usr/bin/migchat-server", "/bin/sh"} and len(programs) == 4
+
+
+def test_the_units_reload_reloads(units, start):
+    server = start()
+    for command in re.findall("^ExecReload=(.*)$", (units / "migchat.service").read_text(), re.MULTILINE):
+        words = shlex.split(command.replace("/usr/bin/migchat-server", server.arguments[0]))
+        subprocess.run(words, check=True, env={**server.env, "MAINPID": str(server.process.pid)}, timeout=60)
+    server.wait_event("reloaded")
 
 
 def test_the_user_file_is_understood(tmp_path):
