@@ -78,6 +78,8 @@ enum config_checkpoint { CHECKPOINT_OWN, CHECKPOINT_EXTERNAL };
            "COST", "bcrypt cost; each step doubles the time of a log-in")                          \
     OPTION(MIN_PASSWORD_BYTES, "min-password-bytes", "MIGCHAT_MIN_PASSWORD_BYTES", NUMBER, 1, 72,  \
            "", "1", "BYTES", "shortest password that can be set")                                  \
+    OPTION(SIGNUP, "signup", "MIGCHAT_SIGNUP", CHOICE, 0, 0, "open|invite|closed", "open",         \
+           "open|invite|closed", "who may create an account: all, who has an invite, nobody")      \
     OPTION(RATE_LIMITS, "rate-limits", "MIGCHAT_RATE_LIMITS", CHOICE, 0, 0, "off|on", "on",        \
            "on|off", "off ends all rate limits (none are built in yet)")                           \
     OPTION(CORS_ORIGINS, "cors-origins", "MIGCHAT_CORS_ORIGINS", ORIGINS, 1, 4096, "", "*",        \

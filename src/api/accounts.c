@@ -11,8 +11,11 @@
 #include "api/services.h"
 #include "api/work.h"
 #include "domain/account.h"
+#include "domain/invite.h"
 #include "domain/name.h"
 
+static enum error signup_check(const struct services *services, struct str invite,
+                               int64_t *out_invite_id);
 static enum error own_hash_find(struct exchange *exchange, struct store *store);
 static enum error own_password_check(struct exchange *exchange, struct services *services);
 
@@ -21,9 +24,20 @@ static enum error own_password_check(struct exchange *exchange, struct services 
 enum error api_account_create_read(struct exchange *exchange, struct services *services)
 {
     struct json_member members[] = {{.name = "username", .form = JSON_TEXT},
-                                    {.name = "password", .form = JSON_TEXT}};
+                                    {.name = "password", .form = JSON_TEXT},
+                                    {.name = "invite", .form = JSON_TEXT, .is_optional = true}};
+    int64_t invite_id = 0;
 
-    enum error error = body_read(exchange, members, 2);
+    if (services->settings->signup == SIGNUP_CLOSED) {
+        return ERROR_SIGNUP_CLOSED;
+    }
+    enum error error = body_read(exchange, members, 3);
+    if (error != OK) {
+        return error;
+    }
+    /* First, so that who has none learns nothing about names, and costs no hash. */
+    struct str invite = members[2].is_present ? members[2].text : STR("");
+    error = signup_check(services, invite, &invite_id);
     if (error != OK) {
         return error;
     }
@@ -38,6 +52,7 @@ enum error api_account_create_read(struct exchange *exchange, struct services *s
     exchange->work = ARENA_NEW(&exchange->arena, struct api_work);
     exchange->work->account.username = members[0].text;
     exchange->work->account.password = members[1].text;
+    exchange->work->account.invite = invite;
     return name_check_free(services->store, members[0].text, 0, services->now_ms, &exchange->arena);
 }
 
@@ -53,13 +68,31 @@ enum error api_account_create_write(struct exchange *exchange, struct services *
 {
     const struct account_work *work = &exchange->work->account;
     struct session_issued issued;
+    int64_t invite_id = 0;
 
-    enum error error = account_create(services->store, work->username, work->new_hash,
-                                      services->now_ms, &exchange->arena, &issued);
+    /* Again: since it was read, others may have used it up. */
+    enum error error = signup_check(services, work->invite, &invite_id);
+    if (error == OK) {
+        error = account_create(services->store, work->username, work->new_hash, services->now_ms,
+                               &exchange->arena, &issued);
+    }
+    if (error == OK && invite_id != 0) {
+        error = store_invite_use(services->store, invite_id);
+    }
     if (error == OK) {
         answer_issued(exchange, &issued);
     }
     return error;
+}
+
+/* Where all may sign up, *out_invite_id is 0: an invite is not looked at, nor used. */
+static enum error signup_check(const struct services *services, struct str invite,
+                               int64_t *out_invite_id)
+{
+    *out_invite_id = 0;
+    return services->settings->signup == SIGNUP_INVITE
+               ? invite_check(services->store, invite, services->now_ms, out_invite_id)
+               : OK;
 }
 
 /* ---- GET /api/account ------------------------------------------------------------------------*/

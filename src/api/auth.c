@@ -17,9 +17,6 @@ enum error auth_check(struct exchange *exchange, struct store *store, int64_t no
     if (error != OK) {
         return error;
     }
-    if (session.is_disabled) {
-        return ERROR_ACCOUNT_DISABLED;
-    }
     if (exchange->session_id != 0 && exchange->session_id != session.id) {
         return ERROR_TOKEN_INVALID;
     }

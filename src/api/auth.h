@@ -16,7 +16,7 @@
 
 /* Sets account_id and session_id from the token. On a later step, or a later page of a stream,
  * the token must still be the same session's. *out_is_stale: its last use is to be written down
- * (session_set_used). TOKEN_MISSING, TOKEN_INVALID, ACCOUNT_DISABLED, or a store error. */
+ * (session_set_used). TOKEN_MISSING, TOKEN_INVALID, or a store error. */
 MUST_CHECK enum error auth_check(struct exchange *exchange, struct store *store, int64_t now_ms,
                                  bool *out_is_stale);
 

@@ -14,8 +14,8 @@
 
 static enum error account_read(struct exchange *exchange, struct store *store,
                                struct event_read *read);
-static enum error emptiness_judge(struct store *store, struct event_read *read,
-                                  struct arena *arena);
+static enum error account_judge(struct store *store, struct event_read *read, struct arena *arena,
+                                bool *out_is_deleted);
 static bool is_full(const struct event_reads *reads, size_t next_bytes);
 static void record_add(struct event_reads *reads, struct event_writer *writer,
                        const struct event *event);
@@ -58,20 +58,28 @@ static enum error account_read(struct exchange *exchange, struct store *store,
     struct event_reads *reads = exchange->reads;
     struct event_writer writer;
 
+    bool is_deleted = false;
+    enum error error = account_judge(store, read, &exchange->arena, &is_deleted);
+
+    if (error != OK || read->verdict == EVENTS_OVER) {
+        return error;
+    }
     event_writer_init(&writer, store, read->account_id, &exchange->arena);
     for (;;) {
         struct entry entry;
         struct event event;
         bool is_found = false;
-        enum error error = store_walk_next(store, &is_found, &entry);
+
+        error = store_walk_next(store, &is_found, &entry);
 
         if (error != OK) {
             return error;
         }
         if (!is_found) {
-            read->verdict = EVENTS_READ;
+            /* Nothing behind the cursor: nothing new, or the log is gone with its account. */
+            read->verdict = is_deleted && read->count == 0 ? EVENTS_OVER : EVENTS_READ;
             read->has_more = false;
-            return read->count > 0 ? OK : emptiness_judge(store, read, &exchange->arena);
+            return OK;
         }
         if (entry.seq != read->after_seq + (int64_t)read->count + 1) {
             /* A log that is removed loses its beginning first. */
@@ -91,17 +99,23 @@ static enum error account_read(struct exchange *exchange, struct store *store,
     }
 }
 
-/* Nothing is behind the cursor: nothing new, or the log is gone with its account. */
-static enum error emptiness_judge(struct store *store, struct event_read *read, struct arena *arena)
+/* A disabled account is told nothing more; one that was deleted is told of its end. */
+static enum error account_judge(struct store *store, struct event_read *read, struct arena *arena,
+                                bool *out_is_deleted)
 {
     struct account account;
     bool is_found = false;
     enum error error = store_account_find(store, read->account_id, arena, &is_found, &account);
 
-    if (error == OK && (!is_found || account.is_deleted)) {
-        read->verdict = EVENTS_OVER;
+    if (error != OK) {
+        return error;
     }
-    return error;
+    if (is_found && account.disabled_at_ms != 0) {
+        read->verdict = EVENTS_OVER;
+        read->has_more = false;
+    }
+    *out_is_deleted = !is_found || account.is_deleted;
+    return OK;
 }
 
 static bool is_full(const struct event_reads *reads, size_t next_bytes)

@@ -19,6 +19,15 @@ enum error api_health(struct exchange *exchange, struct services *services);
 enum error api_livez(struct exchange *exchange, struct services *services);
 enum error api_readyz(struct exchange *exchange, struct services *services);
 
+/* admin_disabled.c */
+enum error admin_account_disable(struct exchange *exchange, struct services *services);
+enum error admin_account_enable(struct exchange *exchange, struct services *services);
+
+/* admin_invites.c */
+enum error admin_invite_create(struct exchange *exchange, struct services *services);
+enum error admin_invite_list(struct exchange *exchange, struct services *services);
+enum error admin_invite_revoke(struct exchange *exchange, struct services *services);
+
 /* admin_backup.c */
 enum error admin_backup_start(struct exchange *exchange, struct services *services);
 enum error admin_backup_find(struct exchange *exchange, struct services *services);

@@ -4,8 +4,8 @@
  *    password_matches spends what a real one costs.
  * 2. `hash` refuses both with the same error, and makes a stronger hash when the account's is
  *    weaker than the setting.
- * 3. `write` issues the session only if the hash that was checked is still the account's. Only
- * here, behind the right password, a disabled account is told from a wrong one.
+ * 3. `write` issues the session only if the hash that was checked is still the account's. Only who
+ *    knows the password is told here that the account is disabled.
  */
 #include "api/body.h"
 #include "api/handlers.h"
@@ -94,8 +94,8 @@ enum error api_login_write(struct exchange *exchange, struct services *services)
     if (error == ERROR_ACCOUNT_CHANGED) {
         return exchange_begin_again(exchange);
     }
-    if (error == OK && account.is_disabled) {
-        return ERROR_ACCOUNT_DISABLED;
+    if (error == OK && account.disabled_at_ms != 0) {
+        error = ERROR_ACCOUNT_DISABLED;
     }
     if (error == OK && work->new_hash.ptr != NULL) {
         error = account_raise_hash(services->store, work->account_id, work->checked_hash,

@@ -15,10 +15,14 @@
 #include "http/router.h"
 #include "store/store.h"
 
+/* Who may create an account; in the order of --signup. */
+enum signup { SIGNUP_OPEN, SIGNUP_INVITE, SIGNUP_CLOSED };
+
 struct api_settings {
     size_t message_max_bytes;
     unsigned password_cost;
     unsigned password_min_bytes;
+    enum signup signup;
 };
 
 struct kept_answers;    /* api/kept_answers.h */

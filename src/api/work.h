@@ -23,7 +23,8 @@ struct account_work {
     struct str username;
     struct str password; /* the one to check, or a new account's */
     struct str new_password;
-    struct str label; /* ptr NULL without one */
+    struct str label;  /* ptr NULL without one */
+    struct str invite; /* empty without one */
     int64_t account_id;
     unsigned cost;           /* what a wrong password must take */
     struct str checked_hash; /* the account's when it was read; empty for nobody */

@@ -38,8 +38,9 @@
     X(TOKEN_MISSING, "token_missing", 401, "This needs a bearer token")                            \
     X(TOKEN_INVALID, "token_invalid", 401, "The token is not valid")                               \
     X(CREDENTIALS_WRONG, "credentials_wrong", 401, "The name or the password is wrong")            \
-    X(ACCOUNT_DISABLED, "account_disabled", 403,                                                   \
-      "This account was disabled by who runs the server")                                          \
+    X(ACCOUNT_DISABLED, "account_disabled", 403, "This account has been disabled")                 \
+    X(SIGNUP_CLOSED, "signup_closed", 403, "This server takes no new accounts")                    \
+    X(INVITE_INVALID, "invite_invalid", 403, "This needs a valid invite")                          \
     /* What was asked: syntax, shape, values. */                                                   \
     X(QUERY_MALFORMED, "query_malformed", 400, "The query is not well-formed")                     \
     X(PARAMETER_DOUBLED, "parameter_doubled", 400, "A query parameter was given twice")            \
@@ -77,6 +78,9 @@
     X(KEY_BUNDLE_NOT_ALLOWED, "key_bundle_not_allowed", 400,                                       \
       "Each key is 1 to 1024 characters, and one_time_prekeys at most 200")                        \
     X(ACCOUNT_CHANGED, "account_changed", 409, "The account changed meanwhile; try again")         \
+    X(INVITE_NOT_ALLOWED, "invite_not_allowed", 400,                                               \
+      "An invite is for 1 to 100000 accounts and lasts 1 second to 3650 days")                     \
+    X(INVITE_NOT_FOUND, "invite_not_found", 404, "There is no such invite")                        \
     X(PATH_NOT_ALLOWED, "path_not_allowed", 400, "The path of a file begins with /")               \
     X(BACKUP_RUNNING, "backup_running", 409, "Another backup is being made")                       \
     /* What we could not do. */                                                                    \

@@ -348,14 +348,11 @@ enum error account_disable(struct store *store, int64_t account_id, int64_t now_
     struct account account;
     enum error error = account_find_living(store, account_id, arena, &account);
 
-    if (error == ERROR_ACCOUNT_CHANGED) {
-        return ERROR_ACCOUNT_NOT_FOUND;
-    }
-    if (error != OK || account.is_disabled) {
+    /* Since when stays as it is. */
+    if (error != OK || account.disabled_at_ms != 0) {
         return error;
     }
-    error = store_account_set_disabled(store, account_id, now_ms);
-    return error == OK ? session_end_others(store, account_id, 0, now_ms, arena) : error;
+    return store_account_set_disabled(store, account_id, now_ms);
 }
 
 enum error account_enable(struct store *store, int64_t account_id, struct arena *arena)
@@ -363,11 +360,10 @@ enum error account_enable(struct store *store, int64_t account_id, struct arena 
     struct account account;
     enum error error = account_find_living(store, account_id, arena, &account);
 
-    if (error == ERROR_ACCOUNT_CHANGED) {
-        return ERROR_ACCOUNT_NOT_FOUND;
+    if (error != OK || account.disabled_at_ms == 0) {
+        return error;
     }
-    return error == OK && account.is_disabled ? store_account_set_disabled(store, account_id, 0)
-                                              : error;
+    return store_account_set_disabled(store, account_id, 0);
 }
 
 /* ---- shared ---------------------------------------------------------------------------------- */

@@ -5,7 +5,7 @@
  * account's (ACCOUNT_CHANGED else).
  *
  * Uses:    base, store/store.h, domain/name.h, domain/session.h.
- * Used by: api.
+ * Used by: api/accounts.c.
  * Thread:  write lane for what writes, read or write lane for the rest.
  */
 #ifndef MIGCHAT_DOMAIN_ACCOUNT_H
@@ -63,10 +63,8 @@ MUST_CHECK enum error account_set_password(struct store *store, int64_t account_
 MUST_CHECK enum error account_delete(struct store *store, int64_t account_id,
                                      struct str checked_hash, int64_t now_ms, struct arena *arena);
 
-/* Closes the account to its owner until account_enable: all its sessions end and log-ins are
- * refused. Others see it as before and may send to it: they need not learn of it, and nothing is
- * lost when it is opened again. Done already: changes nothing. ACCOUNT_NOT_FOUND, also of a deleted
- * one. */
+/* Bars its sessions and refuses log-ins until it is enabled; nothing of it is lost. Messages to it
+ * are still taken. ACCOUNT_CHANGED when it is gone. */
 MUST_CHECK enum error account_disable(struct store *store, int64_t account_id, int64_t now_ms,
                                       struct arena *arena);
 MUST_CHECK enum error account_enable(struct store *store, int64_t account_id, struct arena *arena);

@@ -55,6 +55,9 @@ enum error session_find(struct store *store, struct str token, struct session *o
     if (!is_found) {
         return ERROR_TOKEN_INVALID;
     }
+    if (session.is_barred) {
+        return ERROR_ACCOUNT_DISABLED;
+    }
     *out_session = session;
     return OK;
 }

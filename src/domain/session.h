@@ -28,7 +28,7 @@ MUST_CHECK enum error session_issue(struct store *store, int64_t account_id, str
                                     struct str label, int64_t now_ms, struct arena *arena,
                                     struct session_issued *out_issued);
 
-/* Whose token this is. TOKEN_INVALID when it is nobody's. */
+/* Whose token this is. TOKEN_INVALID when it is nobody's, ACCOUNT_DISABLED. */
 MUST_CHECK enum error session_find(struct store *store, struct str token,
                                    struct session *out_session);
 

@@ -134,7 +134,7 @@ struct account {
     struct str password_hash; /* bcrypt text; empty once deleted */
     int64_t created_at_ms;
     bool is_deleted;
-    bool is_disabled; /* closed by who runs the server, until it is opened again */
+    int64_t disabled_at_ms; /* 0 unless an operator has disabled it */
 };
 
 /* Gives the account the next id. The name row is the caller's to add. */
@@ -181,7 +181,7 @@ MUST_CHECK enum error store_account_set_password(struct store *store, int64_t ac
 /* Marks it deleted, takes its password hash away and gives it this name. */
 MUST_CHECK enum error store_account_set_deleted(struct store *store, int64_t account_id,
                                                 struct str name, int64_t deleted_at_ms);
-/* When it was disabled; 0: it is not, or not any more. Its sessions stay the caller's to end. */
+/* Disables it and bars its sessions; `disabled_at_ms` 0 enables it and lets them again. */
 MUST_CHECK enum error store_account_set_disabled(struct store *store, int64_t account_id,
                                                  int64_t disabled_at_ms);
 /* The highest bcrypt cost of any password hash there ever was, 0 without one: what a log-in under
@@ -211,7 +211,7 @@ struct session {
     struct str label; /* ptr NULL without one */
     int64_t created_at_ms;
     int64_t last_used_at_ms;
-    bool is_disabled; /* its account is; filled by store_session_find only */
+    bool is_barred; /* its account is disabled */
 };
 
 MUST_CHECK enum error store_session_add(struct store *store, int64_t account_id,
@@ -230,32 +230,28 @@ MUST_CHECK enum error store_session_delete(struct store *store, int64_t account_
 MUST_CHECK enum error store_session_set_used(struct store *store, int64_t account_id,
                                              int64_t session_id, int64_t last_used_at_ms);
 
-/* ---- invitations to sign up ------------------------------------------------------------------ */
+/* ---- invites ------------------------------------------------------------------------------- */
 
 struct invite {
     int64_t id;
-    struct str label; /* ptr NULL without one */
     int64_t uses_left;
     int64_t created_at_ms;
-    int64_t expires_at_ms; /* 0: never */
-    int64_t revoked_at_ms; /* 0: it is not */
+    int64_t expires_at_ms;
 };
 
-/* Gives it the next id, which is never given again; invite->id and revoked_at_ms are ignored. */
+/* invite->id is ignored; the new one is never one that was given before. */
 MUST_CHECK enum error store_invite_add(struct store *store, const struct sha256 *code_digest,
                                        const struct invite *invite, int64_t *out_id);
-/* By code. out_invite->label is not filled. */
 MUST_CHECK enum error store_invite_find(struct store *store, const struct sha256 *code_digest,
                                         bool *out_found, struct invite *out_invite);
-/* Those with an id below `before_id` (INT64_MAX: all), newest first, at most `max`. */
-MUST_CHECK enum error store_invite_list(struct store *store, int64_t before_id, size_t max,
+/* Those with an id above `after_id`, ascending, at most `max`. */
+MUST_CHECK enum error store_invite_list(struct store *store, int64_t after_id, size_t max,
                                         struct arena *arena, struct invite **out_invites,
                                         size_t *out_count);
-/* One use less; never below none. */
+/* One use less. */
 MUST_CHECK enum error store_invite_use(struct store *store, int64_t invite_id);
-/* Revoked already: it stays as it is. Without such an invitation nothing is written. */
-MUST_CHECK enum error store_invite_revoke(struct store *store, int64_t invite_id,
-                                          int64_t revoked_at_ms, bool *out_found);
+/* Looks first: without such an invite nothing is written. */
+MUST_CHECK enum error store_invite_delete(struct store *store, int64_t invite_id, bool *out_found);
 
 /* ---- the log per account -------------------------------------------------------------------- */
 

@@ -176,7 +176,7 @@ def test_every_code_belongs_to_an_answer():
     nobodys = {"upgrade_required",       # the WebSocket route is not there yet
                "password_not_allowed",   # U+0000 is refused as json_malformed before
                "account_changed",        # the route begins again instead
-               "path_not_allowed", "backup_running"}  # of the admin socket
+               "invite_not_allowed", "invite_not_found", "path_not_allowed", "backup_running"}  # of the admin socket
     assert {code for code, _ in listed("errors")} - answered == nobodys
 
 

@@ -194,12 +194,24 @@ enum error store_account_set_disabled(struct store *store, int64_t account_id,
                                       int64_t disabled_at_ms)
 {
     enum error error = fake_enter_write(store);
-    struct account *row = error == OK ? account_row(store, account_id) : NULL;
+
+    if (error != OK) {
+        return error;
+    }
+    struct account *row = account_row(store, account_id);
+    const struct fake_table *sessions = &store->home->rows.sessions;
 
     if (row != NULL) {
-        row->is_disabled = disabled_at_ms != 0;
+        row->disabled_at_ms = disabled_at_ms;
     }
-    return error;
+    for (size_t i = 0; i < sessions->count; i++) {
+        struct session *session = &FAKE_ROW(*sessions, struct fake_session, i)->session;
+
+        if (session->account_id == account_id) {
+            session->is_barred = disabled_at_ms != 0;
+        }
+    }
+    return OK;
 }
 
 enum error store_password_cost_find(struct store *store, unsigned *out_cost)
@@ -393,11 +405,8 @@ enum error store_session_find(struct store *store, const struct sha256 *token_di
 
     *out_found = row != NULL;
     if (row != NULL) {
-        const struct account *account = account_row(store, row->session.account_id);
-
         *out_session = row->session;
         out_session->label = (struct str){NULL, 0};
-        out_session->is_disabled = account != NULL && account->is_disabled;
     }
     return OK;
 }

@@ -6,7 +6,6 @@
 #include "support/store_fake_rows.h"
 
 static void dump_accounts(const struct fake_rows *rows, struct buf *out);
-static void dump_invites(const struct fake_rows *rows, struct buf *out);
 static void dump_log(const struct fake_rows *rows, struct buf *out);
 static void dump_keys(const struct fake_rows *rows, struct buf *out);
 static void append_text(struct buf *out, struct str text);
@@ -24,10 +23,9 @@ void store_fake_dump(const struct store *store, struct buf *out)
     const struct fake_rows *rows = &store->home->rows;
 
     NUMBERS(out, "next", rows->next_account_id, rows->next_session_id, rows->next_chore_id,
-            rows->next_invite_id, rows->names_count, rows->password_cost);
+            rows->names_count, rows->password_cost);
     buf_append_char(out, '\n');
     dump_accounts(rows, out);
-    dump_invites(rows, out);
     dump_log(rows, out);
     dump_keys(rows, out);
 }
@@ -37,7 +35,7 @@ static void dump_accounts(const struct fake_rows *rows, struct buf *out)
     for (size_t i = 0; i < rows->accounts.count; i++) {
         const struct account *row = FAKE_ROW(rows->accounts, struct account, i);
 
-        NUMBERS(out, "account", row->id, row->created_at_ms, row->is_deleted, row->is_disabled);
+        NUMBERS(out, "account", row->id, row->created_at_ms, row->is_deleted, row->disabled_at_ms);
         append_text(out, row->name);
         append_text(out, row->password_hash);
         buf_append_char(out, '\n');
@@ -54,22 +52,16 @@ static void dump_accounts(const struct fake_rows *rows, struct buf *out)
         const struct fake_session *row = FAKE_ROW(rows->sessions, struct fake_session, i);
 
         NUMBERS(out, "session", row->session.id, row->session.account_id,
-                row->session.created_at_ms, row->session.last_used_at_ms);
+                row->session.created_at_ms, row->session.last_used_at_ms, row->session.is_barred);
         append_text(out, row->session.label);
         append_digest(out, &row->token_digest);
         buf_append_char(out, '\n');
     }
-}
-
-static void dump_invites(const struct fake_rows *rows, struct buf *out)
-{
     for (size_t i = 0; i < rows->invites.count; i++) {
         const struct fake_invite *row = FAKE_ROW(rows->invites, struct fake_invite, i);
-        const struct invite *invite = &row->invite;
 
-        NUMBERS(out, "invite", invite->id, invite->uses_left, invite->created_at_ms,
-                invite->expires_at_ms, invite->revoked_at_ms);
-        append_text(out, invite->label);
+        NUMBERS(out, "invite", row->invite.id, row->invite.uses_left, row->invite.created_at_ms,
+                row->invite.expires_at_ms);
         append_digest(out, &row->code_digest);
         buf_append_char(out, '\n');
     }

@@ -17,7 +17,6 @@ void fake_rows_init(struct fake_rows *rows)
         .accounts.row_bytes = sizeof(struct account),
         .names.row_bytes = sizeof(struct name_row),
         .sessions.row_bytes = sizeof(struct fake_session),
-        .invites.row_bytes = sizeof(struct fake_invite),
         .entries.row_bytes = sizeof(struct fake_entry),
         .conversations.row_bytes = sizeof(struct fake_conversation),
         .sent_keys.row_bytes = sizeof(struct fake_sent_key),
@@ -25,6 +24,7 @@ void fake_rows_init(struct fake_rows *rows)
         .prekeys.row_bytes = sizeof(struct fake_prekey),
         .claimed.row_bytes = sizeof(struct fake_claimed),
         .chores.row_bytes = sizeof(struct chore),
+        .invites.row_bytes = sizeof(struct fake_invite),
         .next_account_id = 1,
         .next_session_id = 1,
         .next_chore_id = 1,
@@ -64,7 +64,6 @@ static size_t list_tables(struct fake_rows *rows, struct fake_table *tables[TABL
     tables[count++] = &rows->accounts;
     tables[count++] = &rows->names;
     tables[count++] = &rows->sessions;
-    tables[count++] = &rows->invites;
     tables[count++] = &rows->entries;
     tables[count++] = &rows->conversations;
     tables[count++] = &rows->sent_keys;
@@ -72,6 +71,7 @@ static size_t list_tables(struct fake_rows *rows, struct fake_table *tables[TABL
     tables[count++] = &rows->prekeys;
     tables[count++] = &rows->claimed;
     tables[count++] = &rows->chores;
+    tables[count++] = &rows->invites;
     return count;
 }
 

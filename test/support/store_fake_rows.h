@@ -72,7 +72,6 @@ struct fake_rows {
     struct fake_table accounts; /* struct account */
     struct fake_table names;    /* struct name_row */
     struct fake_table sessions;
-    struct fake_table invites;
     struct fake_table entries; /* of all accounts, in the order of appending */
     struct fake_table conversations;
     struct fake_table sent_keys;
@@ -80,6 +79,7 @@ struct fake_rows {
     struct fake_table prekeys;
     struct fake_table claimed;
     struct fake_table chores; /* struct chore */
+    struct fake_table invites;
     int64_t next_account_id;
     int64_t next_session_id;
     int64_t next_chore_id;

@@ -12,15 +12,13 @@
 static const char ACCOUNT_ADD[] =
     "INSERT INTO account(id, name, password_hash, created_at_ms) VALUES(?1, ?2, ?3, ?4)";
 static const char ACCOUNT_FIND[] = "SELECT name, password_hash, created_at_ms,"
-                                   " deleted_at_ms IS NOT NULL, disabled_at_ms IS NOT NULL"
+                                   " deleted_at_ms IS NOT NULL, coalesce(disabled_at_ms, 0)"
                                    " FROM account WHERE id = ?1";
 static const char ACCOUNT_NAME_FIND[] = "SELECT name FROM account WHERE id = ?1";
 static const char ACCOUNT_SET_NAME[] = "UPDATE account SET name = ?2 WHERE id = ?1";
 static const char ACCOUNT_SET_PASSWORD[] = "UPDATE account SET password_hash = ?2 WHERE id = ?1";
 static const char ACCOUNT_SET_DELETED[] =
     "UPDATE account SET name = ?2, password_hash = '', deleted_at_ms = ?3 WHERE id = ?1";
-static const char ACCOUNT_SET_DISABLED[] =
-    "UPDATE account SET disabled_at_ms = nullif(?2, 0) WHERE id = ?1";
 static const char ACCOUNT_LIST[] =
     "SELECT id, name, created_at_ms,"
     " (SELECT count(*) FROM session WHERE session.account_id = account.id)"
@@ -33,6 +31,9 @@ static const char TOTALS[] =
     "SELECT (SELECT count(*) FROM account WHERE deleted_at_ms IS NULL),"
     " (SELECT count(*) FROM session),"
     " (SELECT CAST(value AS INTEGER) - 1 FROM meta WHERE key = 'next_message_id')";
+static const char ACCOUNT_SET_DISABLED[] =
+    "UPDATE account SET disabled_at_ms = nullif(?2, 0) WHERE id = ?1";
+static const char SESSION_SET_BARRED[] = "UPDATE session SET is_barred = ?2 WHERE account_id = ?1";
 static const char HEAD_FIND[] =
     "SELECT seq FROM log WHERE account_id = ?1 ORDER BY seq DESC LIMIT 1";
 
@@ -110,7 +111,7 @@ enum error store_account_find(struct store *store, int64_t account_id, struct ar
         account.password_hash = query_text_copy(&query, 1, arena);
         account.created_at_ms = query_int(&query, 2);
         account.is_deleted = query_int(&query, 3) != 0;
-        account.is_disabled = query_int(&query, 4) != 0;
+        account.disabled_at_ms = query_int(&query, 4);
     }
     error = query_end(&query);
     if (error != OK) {
@@ -152,19 +153,6 @@ enum error store_account_set_deleted(struct store *store, int64_t account_id, st
     query_bind_text(&query, name);
     query_bind_int(&query, deleted_at_ms);
     name_cache_drop(store, account_id);
-    return query_run(&query);
-}
-
-/* The writer knows of each session whether its account is disabled. */
-enum error store_account_set_disabled(struct store *store, int64_t account_id,
-                                      int64_t disabled_at_ms)
-{
-    struct query query = query_write(store, ACCOUNT_SET_DISABLED);
-
-    query_bind_int(&query, account_id);
-    query_bind_int(&query, disabled_at_ms);
-    changed_note(store, account_id);
-    known_forget(store->known);
     return query_run(&query);
 }
 
@@ -240,6 +228,26 @@ enum error store_totals_find(struct store *store, struct store_totals *out_total
         *out_totals = totals;
     }
     return error;
+}
+
+enum error store_account_set_disabled(struct store *store, int64_t account_id,
+                                      int64_t disabled_at_ms)
+{
+    struct query query = query_write(store, ACCOUNT_SET_DISABLED);
+
+    query_bind_int(&query, account_id);
+    query_bind_int(&query, disabled_at_ms);
+    enum error error = query_run(&query);
+    if (error != OK) {
+        return error;
+    }
+    query = query_write(store, SESSION_SET_BARRED);
+    query_bind_int(&query, account_id);
+    query_bind_int(&query, disabled_at_ms != 0);
+    /* Rare, so the writer may ask for all it knew again. */
+    known_forget(store->known);
+    changed_note(store, account_id);
+    return query_run(&query);
 }
 
 /* ---- names shown -----------------------------------------------------------------------------*/

@@ -20,9 +20,9 @@
 MUST_CHECK enum error adopt_recognise(sqlite3 *database, bool *out_is_rust);
 
 /* Copies the file at `path`, which `database` has open, to FILE.rust-copy, unless an attempt before
- * this one did, and converts it in one transaction; the newest schema afterwards, and the file is
- * closed to others. On a failure, which is logged, it is as it was; so it is after DRAINING, when
- * `*stops` (NULL: never). */
+ * this one did, and converts it in one transaction; schema 1 afterwards, and the file is closed to
+ * others. On a failure, which is logged, it is as it was; so it is after DRAINING, when `*stops`
+ * (NULL: never). */
 MUST_CHECK enum error adopt_run(sqlite3 *database, const char *path, atomic_bool *stops);
 
 /* Warns of every copy beside the file: they hold tokens in clear. */

@@ -28,7 +28,6 @@ struct session_slot {
     int64_t created_at_ms;
     int64_t last_used_at_ms;
     uint64_t generation;
-    bool is_disabled;
 };
 
 struct name_slot {
@@ -178,7 +177,6 @@ bool known_session_find(const struct known *known, const struct sha256 *token_di
         .account_id = slot->account_id,
         .created_at_ms = slot->created_at_ms,
         .last_used_at_ms = slot->last_used_at_ms,
-        .is_disabled = slot->is_disabled,
     };
     return true;
 }
@@ -193,8 +191,7 @@ void known_session_set(struct known *known, const struct sha256 *token_digest,
                                   .account_id = session->account_id,
                                   .created_at_ms = session->created_at_ms,
                                   .last_used_at_ms = session->last_used_at_ms,
-                                  .generation = known->sessions_generation,
-                                  .is_disabled = session->is_disabled};
+                                  .generation = known->sessions_generation};
     }
 }
 

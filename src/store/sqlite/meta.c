@@ -18,8 +18,7 @@ static const char META_ADD[] = "INSERT OR IGNORE INTO meta(key, value) VALUES('e
 static const char META_ADD_NUMBERS[] =
     "INSERT OR IGNORE INTO meta(key, value) VALUES ('names', '0'), ('password_cost', '0'),"
     " ('next_account_id', '1'),"
-    " ('next_session_id', '1'), ('next_message_id', '1'), ('next_chore_id', '1'),"
-    " ('next_invite_id', '1')";
+    " ('next_session_id', '1'), ('next_message_id', '1'), ('next_chore_id', '1')";
 static const char MADE_AT_SET[] = "INSERT OR REPLACE INTO meta(key, value)"
                                   " VALUES('backup_made_at_ms', CAST(?1 AS TEXT))";
 static const char EPOCH_RENEW[] = "UPDATE meta SET value = ?1 WHERE key = 'epoch'";

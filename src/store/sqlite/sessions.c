@@ -7,12 +7,10 @@
 static const char SESSION_ADD[] =
     "INSERT INTO session(token_digest, id, account_id, label, created_at_ms, last_used_at_ms)"
     " VALUES(?1, ?2, ?3, ?4, ?5, ?5)";
-static const char SESSION_FIND[] =
-    "SELECT id, account_id, created_at_ms, last_used_at_ms,"
-    " (SELECT disabled_at_ms IS NOT NULL FROM account WHERE account.id = session.account_id)"
-    " FROM session WHERE token_digest = ?1";
-static const char SESSION_LIST[] = "SELECT id, label, created_at_ms, last_used_at_ms FROM session"
-                                   " WHERE account_id = ?1 ORDER BY id DESC";
+static const char SESSION_FIND[] = "SELECT id, account_id, created_at_ms, last_used_at_ms,"
+                                   " is_barred FROM session WHERE token_digest = ?1";
+static const char SESSION_LIST[] = "SELECT id, label, created_at_ms, last_used_at_ms, is_barred"
+                                   " FROM session WHERE account_id = ?1 ORDER BY id DESC";
 /* All use the index on (account_id, id) first. */
 static const char SESSION_IS_THERE[] = "SELECT 1 FROM session WHERE account_id = ?1 AND id = ?2";
 static const char SESSION_DELETE[] = "DELETE FROM session WHERE account_id = ?1 AND id = ?2";
@@ -64,7 +62,7 @@ enum error store_session_find(struct store *store, const struct sha256 *token_di
         session.account_id = query_int(&query, 1);
         session.created_at_ms = query_int(&query, 2);
         session.last_used_at_ms = query_int(&query, 3);
-        session.is_disabled = query_int(&query, 4) != 0;
+        session.is_barred = query_int(&query, 4) != 0;
     }
     error = query_end(&query);
     if (error != OK) {
@@ -72,7 +70,10 @@ enum error store_session_find(struct store *store, const struct sha256 *token_di
     }
     *out_found = found;
     if (found) {
-        known_session_set(store->known, token_digest, &session);
+        /* Who is barred has no business with the writer: what it knows are sessions that work. */
+        if (!session.is_barred) {
+            known_session_set(store->known, token_digest, &session);
+        }
         *out_session = session;
     }
     return OK;
@@ -96,6 +97,7 @@ enum error store_session_list(struct store *store, int64_t account_id, struct ar
             .label = query_text_copy(&query, 1, arena),
             .created_at_ms = query_int(&query, 2),
             .last_used_at_ms = query_int(&query, 3),
+            .is_barred = query_int(&query, 4) != 0,
         };
     }
     error = query_end(&query);

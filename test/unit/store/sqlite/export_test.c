@@ -127,7 +127,6 @@ static void a_read_mark_says_when(void **state)
     assert_int_equal(NUMBER_OF(out_path(s), "SELECT id FROM messages WHERE read_at IS NULL"), 3);
 }
 
-/* Schema 2 has both; one that this binary does not have is made up. */
 static void who_is_disabled_gets_no_token(void **state)
 {
     struct scratch *s = *state;
@@ -139,16 +138,10 @@ static void who_is_disabled_gets_no_token(void **state)
     scratch_open(s);
     scratch_close(s);
     assert_int_equal(sqlite3_open(s->path, &database), SQLITE_OK);
-    (void)sqlite3_exec(database, "ALTER TABLE account ADD COLUMN disabled_at_ms INTEGER", NULL,
-                       NULL, NULL);
-    (void)sqlite3_exec(database,
-                       "CREATE TABLE invite(id, code_digest, uses_left, created_at_ms,"
-                       " expires_at_ms, revoked_at_ms)",
-                       NULL, NULL, NULL);
     assert_int_equal(sqlite3_exec(database,
                                   "UPDATE account SET disabled_at_ms = 7 WHERE id = 2;"
                                   "INSERT INTO invite(id, code_digest, uses_left, created_at_ms,"
-                                  " expires_at_ms, revoked_at_ms) VALUES(1, x'00', 1, 1, 0, 0)",
+                                  " expires_at_ms) VALUES(1, x'00', 1, 1, 0)",
                                   NULL, NULL, NULL),
                      SQLITE_OK);
     assert_int_equal(sqlite3_close(database), SQLITE_OK);

@@ -4,6 +4,8 @@
 #include <sys/wait.h>
 
 #include "store/sqlite/copy.h"
+#include "store/sqlite/meta.h"
+#include "store/sqlite/migrate.h"
 
 static void a_new_database_is_closed_to_others(void **state)
 {
@@ -33,7 +35,8 @@ static void a_clean_close_leaves_one_file_and_its_lock(void **state)
     assert_false(scratch_exists(s, "-wal"));
     assert_true(scratch_exists(s, ".lock"));
     assert_int_equal(scratch_number(s, "", "SELECT count(*) FROM log"), 1);
-    assert_int_equal(scratch_number(s, "", "PRAGMA user_version"), 2);
+    assert_int_equal(scratch_number(s, "", "PRAGMA user_version"),
+                     migration_list[migration_count - 1].version);
 }
 
 static void a_second_process_is_refused(void **state)
@@ -80,6 +83,42 @@ static void a_newer_schema_is_refused_untouched(void **state)
     scratch_sql(s, "PRAGMA user_version=999");
     assert_int_equal(scratch_open_home(s, &home), ERROR_INTERNAL);
     assert_int_equal(scratch_number(s, "", "PRAGMA user_version"), 999);
+}
+
+static void a_database_of_schema_1_is_copied_and_brought_to_the_newest(void **state)
+{
+    struct scratch *s = *state;
+    sqlite3 *database = NULL;
+    struct sha256 digest = {{0}};
+    struct session session = {0};
+    struct invite invite = {.uses_left = 1};
+    bool found = false;
+    int64_t id = 0;
+
+    assert_ok(connection_open(s->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &database));
+    assert_ok(migrate_apply(database, &migration_list[0]));
+    assert_ok(meta_fill(database));
+    assert_ok(connection_exec(database,
+                              "DELETE FROM meta WHERE key = 'next_invite_id';"
+                              "INSERT INTO account VALUES(1, 'ada', 'hash', 5, NULL);"
+                              "INSERT INTO session VALUES(zeroblob(32), 1, 1, NULL, 5, 5)"));
+    assert_int_equal(sqlite3_close(database), SQLITE_OK);
+
+    scratch_open(s);
+    assert_ok(store_batch_begin(s->writer));
+    assert_ok(store_session_find(s->writer, &digest, &found, &session));
+    assert_true(found && !session.is_barred);
+    assert_ok(store_invite_add(s->writer, &digest, &invite, &id));
+    assert_int_equal(id, 1);
+    assert_ok(store_batch_commit(s->writer));
+    scratch_close(s);
+    assert_int_equal(scratch_number(s, "", "PRAGMA user_version"),
+                     migration_list[migration_count - 1].version);
+    assert_int_equal(scratch_number(s, "", "SELECT value FROM meta WHERE key = 'next_invite_id'"),
+                     2);
+    assert_int_equal(scratch_number(s, ".before-0002", "PRAGMA user_version"), 1);
+    assert_int_equal(scratch_number(s, ".before-0002", "SELECT count(*) FROM account"), 1);
+    assert_int_equal(scratch_mode(s, ".before-0002"), 0600);
 }
 
 static void a_database_of_another_program_is_refused_untouched(void **state)
@@ -257,6 +296,7 @@ int main(void)
         SCRATCH_CASE(a_second_process_is_refused),
         SCRATCH_CASE(a_symbolic_link_meets_the_same_lock),
         SCRATCH_CASE(a_newer_schema_is_refused_untouched),
+        SCRATCH_CASE(a_database_of_schema_1_is_copied_and_brought_to_the_newest),
         SCRATCH_CASE(a_database_of_another_program_is_refused_untouched),
         SCRATCH_CASE(what_is_no_database_is_refused),
         SCRATCH_CASE(a_second_name_of_the_file_is_refused),

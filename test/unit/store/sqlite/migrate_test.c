@@ -36,12 +36,12 @@ static void a_file_of_schema_1_opens_and_is_copied_first(void **state)
     assert_ok(store_account_find(s->writer, 5, &s->arena, &is_found, &account));
     assert_true(is_found);
     assert_str(account.name, "ann");
-    assert_false(account.is_disabled);
+    assert_int_equal(account.disabled_at_ms, 0);
     assert_ok(store_session_find(s->writer, &digest, &is_found, &session));
     assert_true(is_found);
     assert_int_equal(session.id, 7);
     assert_int_equal(session.last_used_at_ms, 20);
-    assert_false(session.is_disabled);
+    assert_false(session.is_barred);
     assert_ok(store_invite_add(s->writer, &digest, &invite, &id));
     assert_int_equal(id, 1);
     assert_ok(store_batch_commit(s->writer));
