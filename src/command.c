@@ -11,6 +11,7 @@
 #include "command_backup.h"
 #include "command_doctor.h"
 #include "command_export.h"
+#include "command_invite.h"
 #include "command_restore.h"
 #include "command_session.h"
 #include "command_stats.h"
@@ -58,12 +59,19 @@ int command_run(const struct config *config)
     case COMMAND_USER_LIST:
     case COMMAND_USER_SHOW:
     case COMMAND_USER_RESET_PASSWORD:
+    case COMMAND_USER_DISABLE:
+    case COMMAND_USER_ENABLE:
     case COMMAND_USER_DELETE:
         exit_code = command_user(config, &text);
         break;
     case COMMAND_SESSION_LIST:
     case COMMAND_SESSION_END:
         exit_code = command_session(config, &text);
+        break;
+    case COMMAND_INVITE_CREATE:
+    case COMMAND_INVITE_LIST:
+    case COMMAND_INVITE_REVOKE:
+        exit_code = command_invite(config, &text);
         break;
     case COMMAND_STATS:
         exit_code = command_stats(config, &text);

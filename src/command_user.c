@@ -26,6 +26,7 @@ static bool list_page_show(const struct config *config, struct str body, int64_t
 static bool line_show(struct str element, int64_t *out_id, struct buf *out, bool is_json);
 static bool user_show(const struct config *config, struct buf *out);
 static bool user_change(const struct config *config, struct buf *out);
+static const char *change_path(enum config_command command);
 static bool question_write(const struct config *config, struct buf *out);
 static bool password_read(struct buf *out);
 static bool change_show(const struct config *config, struct str body, struct buf *out);
@@ -140,19 +141,14 @@ static bool line_show(struct str element, int64_t *out_id, struct buf *out, bool
 
 static bool user_show(const struct config *config, struct buf *out)
 {
-    static const char *const labels[] = {"id",
-                                         "name",
-                                         "created",
-                                         "sessions",
-                                         "last use",
-                                         "conversations",
-                                         "messages received",
-                                         "log entries",
-                                         "one-time keys left"};
+    static const char *const labels[] = {
+        "id",       "name",          "created",           "disabled",    "sessions",
+        "last use", "conversations", "messages received", "log entries", "one-time keys left"};
     struct json_member members[] = {
         {.name = "user_id", .form = JSON_INTEGER},
         {.name = "username", .form = JSON_TEXT},
         {.name = "created_at", .form = JSON_TEXT},
+        {.name = "disabled_at", .form = JSON_TEXT, .is_optional = true},
         {.name = "sessions", .form = JSON_INTEGER},
         {.name = "last_used_at", .form = JSON_TEXT, .is_optional = true},
         {.name = "conversations", .form = JSON_INTEGER},
@@ -172,7 +168,8 @@ static bool user_show(const struct config *config, struct buf *out)
     return is_good;
 }
 
-/* ---- add, reset-password, delete -------------------------------------------------------------*/
+/* ---- add, reset-password, disable, enable, delete
+ * -------------------------------------------------------------*/
 
 static bool user_change(const struct config *config, struct buf *out)
 {
@@ -185,10 +182,11 @@ static bool user_change(const struct config *config, struct buf *out)
     if (config->command == COMMAND_USER_ADD) {
         target_append(&target, "/accounts", STR(""), "");
     } else {
-        target_append(&target, "/accounts/", config->operands[0],
-                      config->command == COMMAND_USER_RESET_PASSWORD ? "/password" : "");
+        target_append(&target, "/accounts/", config->operands[0], change_path(config->command));
     }
-    bool is_good = (config->command == COMMAND_USER_DELETE || question_write(config, &question)) &&
+    bool has_body =
+        config->command == COMMAND_USER_ADD || config->command == COMMAND_USER_RESET_PASSWORD;
+    bool is_good = (!has_body || question_write(config, &question)) &&
                    command_ask(config, method, target.ptr, buf_str(&question), &body) &&
                    change_show(config, buf_str(&body), out);
     if (question.ptr != NULL) {
@@ -198,6 +196,21 @@ static bool user_change(const struct config *config, struct buf *out)
     buf_release(&question);
     buf_release(&body);
     return is_good;
+}
+
+/* What stands behind the account's name. */
+static const char *change_path(enum config_command command)
+{
+    switch (command) {
+    case COMMAND_USER_RESET_PASSWORD:
+        return "/password";
+    case COMMAND_USER_DISABLE:
+        return "/disable";
+    case COMMAND_USER_ENABLE:
+        return "/enable";
+    default:
+        return "";
+    }
 }
 
 /* {"username":…,"password":…}, of which a route takes what it knows. */

@@ -161,9 +161,16 @@ struct config_value {
     COMMAND(USER_SHOW, "user show", "NAME [--json]", "show an account")                            \
     COMMAND(USER_RESET_PASSWORD, "user reset-password", "NAME [--password-stdin] [--json]",        \
             "set a password, made up where none is given; all its sessions end")                   \
+    COMMAND(USER_DISABLE, "user disable", "NAME [--json]",                                         \
+            "refuse an account's tokens and password; nothing of it is lost")                      \
+    COMMAND(USER_ENABLE, "user enable", "NAME [--json]", "take that back")                         \
     COMMAND(USER_DELETE, "user delete", "NAME [--json]", "delete an account, as its owner could")  \
     COMMAND(SESSION_LIST, "session list", "NAME [--json]", "list an account's sessions")           \
     COMMAND(SESSION_END, "session end", "NAME ID|all [--json]", "end a session, or all of them")   \
+    COMMAND(INVITE_CREATE, "invite create", "ACCOUNTS DAYS [--json]",                              \
+            "print a code for that many to sign up with, for so long")                             \
+    COMMAND(INVITE_LIST, "invite list", "[--json]", "list the invites")                            \
+    COMMAND(INVITE_REVOKE, "invite revoke", "ID [--json]", "end an invite")                        \
     COMMAND(STATS, "stats", "[--json]", "show what the running server has and does")               \
     COMMAND(DOCTOR, "doctor", "[--json]", "look for what is wrong, with a server or without")      \
     COMMAND(HEALTHCHECK, "healthcheck", "", "ask the server that runs here whether it is ready")   \

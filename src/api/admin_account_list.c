@@ -152,6 +152,12 @@ enum error admin_account_show(struct exchange *exchange, struct services *servic
     struct json_writer writer = admin_account_answer(exchange, account.id, account.name);
     json_name(&writer, "created_at");
     json_time(&writer, account.created_at_ms);
+    json_name(&writer, "disabled_at");
+    if (account.disabled_at_ms != 0) {
+        json_time(&writer, account.disabled_at_ms);
+    } else {
+        json_null(&writer);
+    }
     json_name(&writer, "sessions");
     json_int(&writer, (int64_t)session_count);
     json_name(&writer, "last_used_at");

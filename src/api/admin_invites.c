@@ -13,6 +13,7 @@
 #define USES_DEFAULT 1
 #define LIFE_DEFAULT_S (7LL * 24 * 60 * 60)
 
+static const char *invite_state(const struct invite *invite, int64_t now_ms);
 static void invite_write(struct json_writer *writer, const struct invite *invite);
 
 enum error admin_invite_create(struct exchange *exchange, struct services *services)
@@ -61,19 +62,28 @@ enum error admin_invite_list(struct exchange *exchange, struct services *service
     if (error != OK) {
         return error;
     }
-    struct json_writer writer = answer_object(exchange);
-    json_name(&writer, "invites");
+    struct json_writer writer;
+    exchange->response.status = 200;
+    exchange->response.type = CONTENT_JSON;
+    json_writer_init(&writer, &exchange->response.body);
     json_open(&writer, '[');
     for (size_t i = 0; i < count; i++) {
         json_open(&writer, '{');
         invite_write(&writer, &invites[i]);
-        json_name(&writer, "is_valid");
-        json_bool(&writer, invites[i].uses_left > 0 && invites[i].expires_at_ms > services->now_ms);
+        json_name(&writer, "state");
+        json_text(&writer, str_from(invite_state(&invites[i], services->now_ms)));
         json_close(&writer, '}');
     }
     json_close(&writer, ']');
-    json_close(&writer, '}');
     return OK;
+}
+
+static const char *invite_state(const struct invite *invite, int64_t now_ms)
+{
+    if (invite->expires_at_ms <= now_ms) {
+        return "expired";
+    }
+    return invite->uses_left > 0 ? "valid" : "used up";
 }
 
 /* Its members, without the braces. */
@@ -98,7 +108,11 @@ enum error admin_invite_revoke(struct exchange *exchange, struct services *servi
     }
     enum error error = invite_revoke(services->store, (int64_t)id);
     if (error == OK) {
-        answer_nothing(exchange);
+        struct json_writer writer = answer_object(exchange);
+
+        json_name(&writer, "id");
+        json_int(&writer, (int64_t)id);
+        json_close(&writer, '}');
     }
     return error;
 }

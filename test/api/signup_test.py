@@ -37,7 +37,7 @@ def operator(running, method, path, body=None):
     finally:
         connection.close()
     answer = json.loads(text) if text else {}
-    seen.note_answer(method, path, response.status, answer.get("code"))
+    seen.note_answer(method, path, response.status, isinstance(answer, dict) and answer.get("code"))
     return response.status, answer
 
 
@@ -53,9 +53,9 @@ def listed(running):
     while True:
         status, answer = operator(running, "GET", f"/invites?after={after}")
         assert status == 200
-        if not answer["invites"]:
+        if not answer:
             return rows
-        rows += answer["invites"]
+        rows += answer
         after = rows[-1]["id"]
 
 
@@ -90,7 +90,7 @@ def test_an_invite_is_for_as_many_as_it_says(invited):
     sign_up(invited.api, made["code"]).expect(200)
     sign_up(invited.api, made["code"]).expect(403, "invite_invalid")
     row, = [row for row in listed(invited) if row["id"] == made["id"]]
-    assert (row["uses_left"], row["is_valid"]) == (0, False)
+    assert (row["uses_left"], row["state"]) == (0, "used up")
     assert "code" not in row
 
 
@@ -98,10 +98,10 @@ def test_a_refusal_does_not_tell_why(invited):
     used, revoked = invite(invited), invite(invited)
     expired = invite(invited, lasts_seconds=1)
     sign_up(invited.api, used["code"]).expect(200)
-    assert operator(invited, "DELETE", f"/invites/{revoked['id']}")[0] == 204
+    assert operator(invited, "DELETE", f"/invites/{revoked['id']}")[0] == 200
     taken = invited.api.create_raw(new_name(), seen.new_password(),
                                    invite=invite(invited)["code"]).expect(200).json()["username"]
-    while any(row["is_valid"] for row in listed(invited) if row["id"] == expired["id"]):
+    while any(row["state"] == "valid" for row in listed(invited) if row["id"] == expired["id"]):
         pass
     bodies = set()
     for code in (None, "", UNKNOWN, used["code"], revoked["code"], expired["code"],
@@ -132,7 +132,7 @@ def test_invites_outlive_a_restart_and_keep_their_ids(start):
     first = invite(running)
     running.restart()
     sign_up(running.api, first["code"]).expect(200)
-    assert operator(running, "DELETE", f"/invites/{first['id']}")[0] == 204
+    assert operator(running, "DELETE", f"/invites/{first['id']}")[0] == 200
     running.restart()
     assert invite(running)["id"] == first["id"] + 1
 
@@ -141,7 +141,7 @@ def test_a_long_list_comes_in_pages(start):
     running = start()
     ids = [invite(running)["id"] for _ in range(201)]
     status, answer = operator(running, "GET", "/invites")
-    assert status == 200 and len(answer["invites"]) == 100
+    assert status == 200 and len(answer) == 100
     assert [row["id"] for row in listed(running)] == ids
     assert operator(running, "GET", "/invites?after=x")[1]["code"] == "query_malformed"
 
@@ -164,11 +164,11 @@ def test_revoking_what_is_not_there(invited, which):
 # -- disabled accounts -----------------------------------------------------------------------------
 
 def disable(running, account):
-    assert operator(running, "POST", f"/accounts/{account.username}/disable")[0] == 204
+    assert operator(running, "POST", f"/accounts/{account.username}/disable")[0] == 200
 
 
 def enable(running, account):
-    assert operator(running, "POST", f"/accounts/{account.username}/enable")[0] == 204
+    assert operator(running, "POST", f"/accounts/{account.username}/enable")[0] == 200
 
 
 @pytest.fixture(scope="module")
@@ -243,3 +243,50 @@ def test_a_waiting_poll_is_told(server, alice):
 def test_nobody_is_disabled_who_is_not_there(server):
     for what in ("disable", "enable"):
         assert operator(server, "POST", f"/accounts/nobody/{what}")[1]["code"] == "account_not_found"
+
+
+# -- the commands ----------------------------------------------------------------------------------
+
+def ran(running, *words, status=0):
+    done = running.command(*words)
+    assert done.returncode == status, (words, done.stdout, done.stderr)
+    assert (done.stderr == "") == (status == 0) and (done.stdout == "") == (status != 0)
+    return done.stdout + done.stderr
+
+
+def test_an_invite_by_its_commands(invited):
+    made = json.loads(ran(invited, "invite", "create", "2", "30", "--json"))
+    seen.note_password(made["code"])
+    sign_up(invited.api, made["code"]).expect(200)
+    rows = json.loads(ran(invited, "invite", "list", "--json"))
+    assert rows == listed(invited)
+    line, = [line for line in ran(invited, "invite", "list").splitlines()
+             if line.split()[0] == str(made["id"])]
+    assert line.split()[1:3] == ["valid", "1"] and made["code"] not in line
+    ran(invited, "invite", "revoke", made["id"])
+    sign_up(invited.api, made["code"]).expect(403, "invite_invalid")
+    assert "no such invite" in ran(invited, "invite", "revoke", made["id"], status=1)
+    assert "whole number" in ran(invited, "invite", "revoke", "x", status=1)
+    assert "whole number" in ran(invited, "invite", "create", "one", "1", status=1)
+    assert "3650 days" in ran(invited, "invite", "create", "1", "3651", status=1)
+    code, = [line.split()[1] for line in ran(invited, "invite", "create", "1", "1").splitlines()
+             if line.startswith("code")]
+    seen.note_password(code)
+    sign_up(invited.api, code).expect(200)
+
+
+def test_no_invite_is_listed_as_none(start):
+    running = start()
+    assert json.loads(ran(running, "invite", "list", "--json")) == []
+    assert len(ran(running, "invite", "list").splitlines()) == 1
+
+
+def test_an_account_is_disabled_by_its_command(server, alice):
+    ran(server, "user", "disable", alice.username)
+    alice.get("/api/account").expect(403, "account_disabled")
+    assert "disabled" in ran(server, "user", "show", alice.username)
+    assert json.loads(ran(server, "user", "show", alice.username, "--json"))["disabled_at"]
+    ran(server, "user", "enable", alice.username)
+    alice.get("/api/account").expect(200)
+    assert json.loads(ran(server, "user", "show", alice.username, "--json"))["disabled_at"] is None
+    assert "No account" in ran(server, "user", "disable", new_name(), status=1)
