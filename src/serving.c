@@ -114,6 +114,7 @@ static void settings_make(struct serving *serving, unsigned connections_max)
         .work = serving->plan->work,
         .changes = crew->changes,
         .reads_route = &api_event_reads_route,
+        .command_route = &api_websocket_command_route,
     };
     public_add(serving);
     admin_add(serving);

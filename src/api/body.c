@@ -17,7 +17,8 @@ enum error body_read(struct exchange *exchange, struct json_member *members, siz
         }
         return exchange->route->body == BODY_REQUIRED ? ERROR_BODY_MISSING : OK;
     }
-    enum error error = media_check(&exchange->request);
+    /* A WebSocket's command has no head: that it is text is said by its frame. */
+    enum error error = exchange->request.head.len > 0 ? media_check(&exchange->request) : OK;
     if (error != OK) {
         return error;
     }

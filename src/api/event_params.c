@@ -36,3 +36,18 @@ enum error event_place_find(const struct exchange *exchange, struct store *store
     }
     return error;
 }
+
+struct str event_reset_text(struct str epoch, int64_t seq, struct arena *arena)
+{
+    struct buf text;
+    char cursor[CURSOR_MAX_BYTES];
+    struct str place = {cursor, (size_t)(cursor_put(cursor, epoch, seq) - cursor)};
+
+    buf_init(&text, CURSOR_MAX_BYTES + sizeof "{\"type\":\"reset\",\"cursor\":\"\"}");
+    buf_append_str(&text, STR("{\"type\":\"reset\",\"cursor\":\""));
+    buf_append_str(&text, place);
+    buf_append_str(&text, STR("\"}"));
+    struct str copy = arena_copy(arena, buf_str(&text));
+    buf_release(&text);
+    return copy;
+}

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/error.h"
 #include "base/str.h"
 #include "http/exchange.h"
@@ -21,5 +22,8 @@ MUST_CHECK enum error event_since_read(struct exchange *exchange, struct str *ou
  * CURSOR_NOT_ALLOWED, CURSOR_GONE, and what the store says. */
 MUST_CHECK enum error event_place_find(const struct exchange *exchange, struct store *store,
                                        struct str since, int64_t *out_seq, int64_t *out_head_seq);
+
+/* {"type":"reset","cursor":…}: the place from which a stream goes on whose cursor leads nowhere. */
+struct str event_reset_text(struct str epoch, int64_t seq, struct arena *arena);
 
 #endif

@@ -60,8 +60,8 @@ static void reset_write(struct exchange *exchange, struct str epoch, int64_t seq
 {
     char cursor[CURSOR_MAX_BYTES];
     int len = (int)(cursor_put(cursor, epoch, seq) - cursor);
+    struct str text = event_reset_text(epoch, seq, &exchange->arena);
 
-    buf_append_format(&exchange->response.body,
-                      "id: %.*s\ndata: {\"type\":\"reset\",\"cursor\":\"%.*s\"}\n\n", len, cursor,
-                      len, cursor);
+    buf_append_format(&exchange->response.body, "id: %.*s\ndata: %.*s\n\n", len, cursor,
+                      STR_ARGS(text));
 }

@@ -97,6 +97,10 @@ enum error api_event_stream(struct exchange *exchange, struct services *services
 /* event_reads.c: in no table; what the streams of net read with */
 enum error api_event_reads(struct exchange *exchange, struct services *services);
 
+/* websocket.c */
+enum error api_websocket_open(struct exchange *exchange, struct services *services);
+enum error api_websocket_command(struct exchange *exchange, struct services *services);
+
 /* keys.c */
 enum error api_key_upload(struct exchange *exchange, struct services *services);
 enum error api_key_find(struct exchange *exchange, struct services *services);

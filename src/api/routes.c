@@ -6,6 +6,7 @@
 #include "api/routes.h"
 
 #include "api/handlers.h"
+#include "api/typing.h"
 
 #define NO_TOKEN false
 #define TOKEN true
@@ -67,6 +68,8 @@ static const struct route routes[] = {
 
     {METHOD_GET, "/api/events", TOKEN, BODY_NONE, {{LANE_READ, api_event_list}}},
     {METHOD_GET, "/api/events/stream", TOKEN, BODY_NONE, {{LANE_READ, api_event_stream}}},
+    {METHOD_GET, "/api/ws", NO_TOKEN, BODY_UPGRADE, {{LANE_READ, api_websocket_open}}},
+    {METHOD_POST, "/api/typing", TOKEN, BODY_NONE, {{LANE_READ, api_typing}}},
 
     {METHOD_POST, "/api/keys/upload", TOKEN, BODY_REQUIRED, {{LANE_WRITE, api_key_upload}}},
     {METHOD_POST, "/api/keys/claim", TOKEN, BODY_REQUIRED, {{LANE_WRITE, api_key_claim}}},
@@ -79,5 +82,8 @@ static const struct route routes[] = {
 
 const struct route api_event_reads_route = {
     METHOD_GET, "-", NO_TOKEN, BODY_NONE, {{LANE_READ, api_event_reads}}};
+
+const struct route api_websocket_command_route = {
+    METHOD_POST, "-", NO_TOKEN, BODY_REQUIRED, {{LANE_WRITE, api_websocket_command}}};
 
 const struct route_table api_routes = {routes, sizeof routes / sizeof routes[0]};

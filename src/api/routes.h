@@ -10,5 +10,7 @@
 extern const struct route_table api_routes;
 /* In no table: what streams read with (http/event_reads.h). */
 extern const struct route api_event_reads_route;
+/* In no table: what a WebSocket's messages run through. */
+extern const struct route api_websocket_command_route;
 
 #endif

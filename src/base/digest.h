@@ -1,6 +1,6 @@
-/* digest.h - SHA-256 (FIPS 180-4), by libmd. The only file that includes it.
+/* digest.h - SHA-256 and SHA-1 (FIPS 180-4), by libmd. The only file that includes it.
  *
- * Uses: libmd. Used by: domain, store. Thread: any.
+ * Uses: libmd. Used by: domain, store, http. Thread: any.
  */
 #ifndef MIGCHAT_BASE_DIGEST_H
 #define MIGCHAT_BASE_DIGEST_H
@@ -21,5 +21,14 @@ struct sha256 {
 void sha256_of_parts(const struct str *parts, size_t count, struct sha256 *out_digest);
 /* The plain digest of one string. */
 void sha256_of(struct str s, struct sha256 *out_digest);
+
+#define SHA1_LEN 20u
+
+struct sha1 {
+    uint8_t bytes[SHA1_LEN];
+};
+
+/* Protects nothing any more; the WebSocket handshake is made of it (RFC 6455 section 4.2.2). */
+void sha1_of(struct str s, struct sha1 *out_digest);
 
 #endif

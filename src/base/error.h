@@ -34,6 +34,8 @@
     X(TYPE_UNSUPPORTED, "type_unsupported", 415, "The body must be application/json in UTF-8")     \
     X(ENCODING_UNSUPPORTED, "encoding_unsupported", 415, "Content-Encoding is not supported")      \
     X(UPGRADE_REQUIRED, "upgrade_required", 426, "This path needs a WebSocket upgrade")            \
+    X(HANDSHAKE_MALFORMED, "handshake_malformed", 400, "This is no WebSocket handshake")           \
+    X(ORIGIN_NOT_ALLOWED, "origin_not_allowed", 403, "Pages of this origin may not connect here")  \
     /* Who is asking. */                                                                           \
     X(TOKEN_MISSING, "token_missing", 401, "This needs a bearer token")                            \
     X(TOKEN_INVALID, "token_invalid", 401, "The token is not valid")                               \

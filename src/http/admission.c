@@ -4,7 +4,8 @@
  *   2. the path: 404; the method: 405 with Allow, or OPTIONS answered
  *   3. the expectation: 417
  *   4. the announced length: 413
- *   5. the form of the token, where one is needed: 401
+ *   5. the WebSocket handshake, where one is needed: 426, 400, 403
+ *   6. the form of the token, where one is needed: 401
  *
  * A request refused here may still have a body on its way. It is read and thrown away when its
  * framing is clear and it is no longer than we take of others; else the connection ends.
@@ -12,6 +13,7 @@
 #include "http/admission.h"
 
 #include "http/cors.h"
+#include "http/upgrade.h"
 
 /* "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS" and some room. */
 #define ALLOW_MAX_BYTES 64u
@@ -43,6 +45,8 @@ enum admission exchange_admit(struct exchange *exchange, const struct admission_
         response_error(exchange, error);
         if (error == ERROR_METHOD_NOT_ALLOWED) {
             allow_add(exchange, policy);
+        } else if (error == ERROR_UPGRADE_REQUIRED) {
+            upgrade_required_fields(&exchange->response);
         }
     } else if (request->method == METHOD_OPTIONS) {
         exchange_answer_options(exchange, policy);
@@ -83,6 +87,12 @@ static enum error exchange_judge(struct exchange *exchange, const struct admissi
     }
     if (request->content_length > policy->body_max_bytes) {
         return ERROR_BODY_TOO_LARGE;
+    }
+    if (route != NULL && route->body == BODY_UPGRADE) {
+        error = upgrade_judge(request, policy->cors);
+        if (error != OK) {
+            return error;
+        }
     }
     error = route != NULL && route->needs_token ? request_token(request, &token) : OK;
     if (error == OK) {

@@ -49,15 +49,19 @@ static bool origin_is_allowed(const struct cors_policy *cors, const struct reque
 {
     struct str origin;
 
-    if (!request_field_find(request, STR("Origin"), &origin)) {
+    if (!request_field_find(request, STR("Origin"), &origin) || !cors_allows_origin(cors, origin)) {
         return false;
     }
+    *out_origin = origin;
+    return true;
+}
+
+bool cors_allows_origin(const struct cors_policy *cors, struct str origin)
+{
     bool is_allowed = cors->allows_all;
+
     for (unsigned i = 0; i < cors->origin_count && !is_allowed; i++) {
         is_allowed = str_equal(cors->origins[i], origin);
-    }
-    if (is_allowed) {
-        *out_origin = origin;
     }
     return is_allowed;
 }

@@ -13,6 +13,8 @@
 #include "http/request.h"
 #include "http/response.h"
 
+/* Whether pages of this origin may read answers. */
+bool cors_allows_origin(const struct cors_policy *cors, struct str origin);
 /* The field lines for any answer to this request, errors too. */
 void cors_answer_fields(const struct cors_policy *cors, const struct request *request,
                         struct buf *out);

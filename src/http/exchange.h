@@ -28,15 +28,20 @@ struct api_work;     /* api/work.h: what one route's steps hand on to each other
 /* What the connection does once a handler has looked at the log and wants more of it. */
 enum follow_kind {
     FOLLOW_NOTHING,
-    FOLLOW_POLL,  /* there is nothing yet: put the request aside, run it again when there is */
-    FOLLOW_EVENTS /* the answer goes on with the events behind the cursor, as Server-Sent Events */
+    FOLLOW_POLL,   /* there is nothing yet: put the request aside, run it again when there is */
+    FOLLOW_EVENTS, /* the answer goes on with the events behind the cursor, as Server-Sent Events */
+    FOLLOW_SOCKET, /* the same over the WebSocket that the answer opens */
+    FOLLOW_TELL    /* nothing is followed: `text` is told to who follows account `told_id` */
 };
 
 struct follow {
     enum follow_kind kind;
-    int64_t cursor_seq; /* the last entry the client knows */
     unsigned wait_s;    /* FOLLOW_POLL: at most so long, 1 to FOLLOW_WAIT_MAX_S */
-    bool is_behind;     /* FOLLOW_EVENTS: there are entries above the cursor already */
+    int64_t cursor_seq; /* the last entry the client knows */
+    int64_t told_id;
+    struct str text; /* JSON in the exchange's arena: an event to begin with, or to tell */
+    bool is_behind;  /* there are entries above the cursor already */
+    bool is_refused; /* FOLLOW_SOCKET: its token is nobody's, which a browser must be told so */
 };
 #define FOLLOW_WAIT_MAX_S 60u
 
@@ -47,7 +52,7 @@ struct exchange {
     struct response response;
     struct arena arena;
     const struct route *route;  /* NULL until admitted */
-    struct str route_parameter; /* the decoded path segment in braces */
+    struct str route_parameter; /* the decoded path segment in braces; a command's ref as JSON */
     unsigned step;              /* of route->steps, the next to run */
     unsigned marked_step;       /* what exchange_take_back goes back to */
     unsigned marked_begun_again;

@@ -102,6 +102,8 @@ void response_write_head(const struct exchange *exchange, const struct cors_poli
 const char *status_phrase(int status)
 {
     switch (status) {
+    case 101:
+        return "Switching Protocols";
     case 200:
         return "OK";
     case 204:
@@ -202,7 +204,7 @@ static char *length_put(char *at, const struct exchange *exchange)
 {
     const struct response *response = &exchange->response;
 
-    if (response->status == 204 || response->status == 304) {
+    if (response->status == 204 || response->status == 304 || response->status == 101) {
         return at;
     }
     if (!response->has_more) {
@@ -216,6 +218,9 @@ static char *length_put(char *at, const struct exchange *exchange)
 
 static char *connection_put(char *at, const struct exchange *exchange)
 {
+    if (exchange->response.status == 101) {
+        return at; /* its own field says Upgrade */
+    }
     if (response_ends_connection(exchange)) {
         return put_str(at, STR("Connection: close\r\n"));
     }

@@ -24,8 +24,9 @@ struct services; /* api/services.h: what one lane's thread owns */
 /* Where a step runs. LOOP is the loop thread itself: no database, no waiting. */
 enum lane { LANE_LOOP, LANE_READ, LANE_WRITE, LANE_HASH, LANE_COUNT };
 
-/* What the route does with content. A body sent to BODY_NONE is read and ignored. */
-enum route_body { BODY_NONE, BODY_OPTIONAL, BODY_REQUIRED };
+/* What the route does with content. A body sent to BODY_NONE is read and ignored; BODY_UPGRADE
+ * takes none: its request must be a WebSocket handshake (http/upgrade.h). */
+enum route_body { BODY_NONE, BODY_OPTIONAL, BODY_REQUIRED, BODY_UPGRADE };
 
 /* One step of a route. OK: go on with the next step, or answer what is in the response. */
 typedef enum error (*route_handler)(struct exchange *exchange, struct services *services);

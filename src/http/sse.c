@@ -12,8 +12,14 @@ struct str sse_heartbeat(void)
     return STR(":\n\n");
 }
 
-void sse_reconnect_append(struct buf *out, unsigned retry_ms)
+void sse_event_append(struct buf *out, struct str text)
 {
-    buf_append_format(out, "retry: %u\ndata: {\"type\":\"reconnect\",\"retry_ms\":%u}\n\n",
-                      retry_ms, retry_ms);
+    buf_append_str(out, STR("data: "));
+    buf_append_str(out, text);
+    buf_append_str(out, STR("\n\n"));
+}
+
+void sse_retry_append(struct buf *out, unsigned retry_ms)
+{
+    buf_append_format(out, "retry: %u\n\n", retry_ms);
 }

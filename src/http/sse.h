@@ -33,7 +33,9 @@ static inline char *sse_end_put(char *at)
 void sse_opening_append(struct buf *out);
 /* A line that is no event: the connection still lives. */
 struct str sse_heartbeat(void);
-/* Tells the client to come back after so long; the stream ends behind it. */
-void sse_reconnect_append(struct buf *out, unsigned retry_ms);
+/* An event without an id: no entry of the log. */
+void sse_event_append(struct buf *out, struct str text);
+/* How long the client waits before it comes back. */
+void sse_retry_append(struct buf *out, unsigned retry_ms);
 
 #endif

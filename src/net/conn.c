@@ -56,8 +56,8 @@ static const unsigned moves[CONN_STATE_COUNT] = {
     [CONN_READY] = MOVE(CONN_LENT) | MOVE(CONN_STREAMING) | MOVE(CONN_FOLLOWING) | MOVE(CONN_IDLE) |
                    MOVE(CONN_FINISHING) | MOVE(CONN_CLOSING),
     [CONN_LENT] = MOVE(CONN_READY) | MOVE(CONN_CLOSING),
-    [CONN_STREAMING] =
-        MOVE(CONN_LENT) | MOVE(CONN_READY) | MOVE(CONN_FOLLOWING) | MOVE(CONN_CLOSING),
+    [CONN_STREAMING] = MOVE(CONN_LENT) | MOVE(CONN_READY) | MOVE(CONN_FOLLOWING) |
+                       MOVE(CONN_FINISHING) | MOVE(CONN_CLOSING),
     [CONN_FOLLOWING] = MOVE(CONN_HEAD) | MOVE(CONN_FINISHING) | MOVE(CONN_CLOSING),
     [CONN_FINISHING] = MOVE(CONN_LINGERING) | MOVE(CONN_CLOSING),
     [CONN_LINGERING] = MOVE(CONN_CLOSING),
@@ -67,10 +67,9 @@ static const unsigned moves[CONN_STATE_COUNT] = {
 static void on_allocate(uv_handle_t *handle, size_t suggested_size, uv_buf_t *out_buf);
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf);
 static void on_bytes(struct conn *conn, const char *bytes, size_t len);
-static bool is_thrown_away(struct conn *conn);
+static bool is_taken_otherwise(struct conn *conn, const char *bytes, size_t len);
 static void conn_rest(struct conn *conn);
 static void conn_keep(struct conn *conn, const char *bytes, size_t len);
-static void conn_drop_input(struct conn *conn);
 static bool conn_advance(struct conn *conn);
 static void conn_parse_input(struct conn *conn);
 static void conn_linger(struct conn *conn);
@@ -148,7 +147,7 @@ static void on_bytes(struct conn *conn, const char *bytes, size_t len)
 {
     size_t taken;
 
-    if (conn->state > CONN_STREAMING && is_thrown_away(conn)) {
+    if (conn->state > CONN_STREAMING && is_taken_otherwise(conn, bytes, len)) {
         return;
     }
     taken = conn_parse(conn, bytes, len);
@@ -157,14 +156,18 @@ static void on_bytes(struct conn *conn, const char *bytes, size_t len)
     }
 }
 
-/* What comes after our end, and requests behind a stream, which has no end but the connection's. */
-static bool is_thrown_away(struct conn *conn)
+/* What comes after our end, and requests behind a stream, which has no end but the connection's,
+ * are thrown away; a WebSocket has frames. */
+static bool is_taken_otherwise(struct conn *conn, const char *bytes, size_t len)
 {
     if (conn->state == CONN_LINGERING) {
         deadline_clear(&conn->deadline);
         return true;
     }
-    return conn->state == CONN_FOLLOWING && conn->stream->kind != FOLLOW_POLL;
+    if (conn->state != CONN_FOLLOWING || conn->stream->kind == FOLLOW_POLL) {
+        return false;
+    }
+    return conn->stream->kind == FOLLOW_EVENTS || conn_take_frames(conn, bytes, len);
 }
 
 static void conn_rest(struct conn *conn)
@@ -211,7 +214,7 @@ static void conn_keep(struct conn *conn, const char *bytes, size_t len)
     connections->held_bytes += len;
 }
 
-static void conn_drop_input(struct conn *conn)
+void conn_drop_input(struct conn *conn)
 {
     if (conn->input != NULL) {
         conn->connections->held_bytes -= conn->input->bytes.len;
@@ -262,8 +265,7 @@ static bool conn_advance(struct conn *conn)
         conn_go_on(conn);
         return true;
     case CONN_STREAMING:
-        if (conn->exchange->follow.kind == FOLLOW_EVENTS) {
-            conn_drop_input(conn);
+        if (conn->exchange->follow.kind >= FOLLOW_EVENTS) {
             conn_follow(conn);
         } else {
             conn_next_page(conn);
@@ -410,7 +412,10 @@ void conn_exchange_returned(struct exchange *exchange)
         conn_free_if_done(conn);
         return;
     }
-    conn_set_state(conn, CONN_READY);
+    /* A WebSocket's command: conn_socket_on answers it. */
+    if (conn->state != CONN_FOLLOWING) {
+        conn_set_state(conn, CONN_READY);
+    }
     conn_settle(conn);
 }
 

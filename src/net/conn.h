@@ -23,6 +23,7 @@
 #include "http/parser.h"
 #include "net/connections.h"
 #include "net/deadline.h"
+#include "net/websocket.h"
 
 /* What the connection is at; conn.c has the moves. */
 enum conn_state {
@@ -86,10 +87,12 @@ void conn_resume_poll(struct conn *conn);
  * it. */
 void conn_take_events(struct conn *conn, const struct event_reads *reads,
                       const struct event_read *read, bool has_more);
+/* An event that is no entry; nothing is being written. */
+void conn_tell(struct conn *conn, struct str text);
 /* The stream is over: as it should be, or cut. */
 void conn_end_stream(struct conn *conn, bool is_cut);
 
-/* The rest is for conn.c, conn_request.c, conn_write.c and conn_stream.c. */
+/* The rest is for conn*.c. */
 
 /* REQUIREs that the move is in the table. */
 void conn_set_state(struct conn *conn, enum conn_state state);
@@ -109,6 +112,9 @@ static inline struct listener_traffic *conn_traffic(const struct conn *conn)
 {
     return &conn->connections->traffic->listeners[conn->listener];
 }
+
+/* Of what was read and not parsed. */
+void conn_drop_input(struct conn *conn);
 
 /* conn_request.c */
 
@@ -149,11 +155,11 @@ MUST_CHECK bool conn_flush(struct conn *conn);
 /* DEADLINE_WRITE passed: true while the client still takes something. */
 MUST_CHECK bool conn_is_taking(struct conn *conn);
 
-/* conn_stream.c */
+/* conn_poll.c and conn_stream.c */
 
-/* CONN_READY, a step said that it follows. A poll that has to wait is put aside, or run again when
- * the log has grown meanwhile or it cannot wait: true. False when there is an answer. */
-NOT_INLINED bool conn_park(struct conn *conn);
+/* CONN_READY, a step said that somebody follows. True when a poll was put aside or is run again, so
+ * that there is no answer yet. */
+NOT_INLINED bool conn_follows(struct conn *conn);
 /* CONN_STREAMING, the first page of a stream is written: goes on with its events. */
 void conn_follow(struct conn *conn);
 /* CONN_FOLLOWING, nothing is to be written: sees to what comes next. False when that is an event.
@@ -163,8 +169,26 @@ bool conn_follow_on(struct conn *conn);
 void conn_beat(struct conn *conn);
 /* The server drains, CONN_FOLLOWING. */
 void conn_drain_stream(struct conn *conn);
+/* A poll that waits is put aside, or run again when the log has grown meanwhile or it cannot wait.
+ */
+void conn_park(struct conn *conn);
+/* CONN_FOLLOWING: the request that was put aside is run. */
+void conn_poll_again(struct conn *conn);
 /* Of a poll that was put aside. */
 enum deadline_kind conn_poll_deadline(const struct conn *conn);
+/* What is told on a stream, as its kind frames it. */
+void conn_frame_append(const struct conn *conn, struct buf *out, struct str text);
+/* The stream's last words, and its end; `code` for a WebSocket. */
+void conn_finish_stream(struct conn *conn, enum websocket_code code);
+
+/* conn_socket.c */
+
+/* Bytes for a WebSocket: takes all or none. */
+bool conn_take_frames(struct conn *conn, const char *bytes, size_t len);
+/* CONN_FOLLOWING, a WebSocket with nothing to be written: answers a command that came back, runs
+ * the next, takes what was kept. False when there is nothing to do. */
+bool conn_socket_on(struct conn *conn);
+
 /* Frees the stream, if there is one. */
 void conn_drop_stream(struct conn *conn);
 

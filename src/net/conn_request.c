@@ -160,7 +160,7 @@ void conn_go_on(struct conn *conn)
             exchange->is_done = true;
         }
     }
-    if (exchange->follow.kind != FOLLOW_NOTHING && conn_park(conn)) {
+    if (exchange->follow.kind != FOLLOW_NOTHING && conn_follows(conn)) {
         return;
     }
     if (exchange->may_be_kept && connections->settings->work->keep != NULL) {

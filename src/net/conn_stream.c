@@ -1,26 +1,22 @@
-/* conn_stream.c - a connection that follows an account's log.
+/* conn_stream.c - a connection that follows an account's log: Server-Sent Events, and the events of
+ * a WebSocket (its commands are conn_socket.c, polls conn_poll.c).
  *
- *   a poll with nothing to tell:   conn_park keeps a short head, frees the exchange;
- * conn_resume_poll makes the exchange again and runs it, as if it had just come Server-Sent Events:
- * conn_follow frees the exchange behind the first page; conn_take_events writes what was read;
- * conn_beat when silent
+ *   conn_follow       frees the exchange behind the head and first page
+ *   conn_take_events  writes what was read; conn_beat when there is nothing
+ *   conn_follow_on    after each event of the connection: what is to be done next
  *
  * 1. Nothing is queued. Events that the socket does not take are left in the log; only what is left
  *    of one event is kept, until it is written (events_write).
  * 2. stream->cursor_seq is the last event of which at least a byte was given to the socket.
- * 3. A client that ends its side is gone, or has asked its last: a poll is answered at once, a
- *    stream ends.
+ * 3. A client that ends its side has left.
  */
-#include <stdlib.h>
-#include <string.h>
+#include <stdio.h>
 
 #include "base/random.h"
 #include "base/require.h"
-#include "http/kept_request.h"
 #include "http/sse.h"
 #include "net/conn.h"
 
-#define MS_PER_S 1000
 /* When the server drains, clients come back spread over this time. */
 #define RECONNECT_MIN_MS 1000u
 #define RECONNECT_SPREAD_MS 9000u
@@ -28,135 +24,50 @@
 /* Frames of one write, unless one is longer. */
 #define WRITE_MAX_BYTES (64u * 1024u)
 
-/* A poll with a longer head is answered at once: what waits must cost little. */
-#define POLL_HEAD_MAX_BYTES (4u * 1024u)
-
-static bool poll_keep(struct conn *conn, struct stream *stream);
-static void poll_run_again(struct conn *conn);
-static unsigned wait_left_s(const struct conn *conn);
-static size_t frames_append(struct buf *out, bool is_chunked, const struct event_reads *reads,
-                            size_t first, size_t end, size_t *ends);
-static void frame_append(struct buf *out, bool is_chunked, struct str frame);
+static size_t frames_append(const struct conn *conn, struct buf *out,
+                            const struct event_reads *reads, size_t first, size_t end,
+                            size_t *ends);
+static void chunk_append(struct buf *out, bool is_chunked, struct str text);
 static bool events_write(struct conn *conn, const struct event_reads *reads, size_t first,
                          size_t end, size_t *out_next);
 static void rest_keep(struct conn *conn, struct str rest);
-static void stream_finish(struct conn *conn);
 
-/* ---- polls -----------------------------------------------------------------------------------*/
-
-bool conn_park(struct conn *conn)
+bool conn_follows(struct conn *conn)
 {
-    struct exchange *exchange = conn->exchange;
+    const struct exchange *exchange = conn->exchange;
 
-    if (exchange->follow.kind != FOLLOW_POLL || exchange->response.error != OK) {
+    if (exchange->response.error != OK) {
         return false;
     }
-    if (conn->connections->is_draining || conn->has_ended) {
-        exchange_run_again(exchange, 0);
-        conn_go_on(conn);
+    if (exchange->follow.kind == FOLLOW_TELL && exchange->follow.told_id != exchange->account_id) {
+        streams_tell(&conn->connections->streams, exchange->follow.told_id, exchange->follow.text);
+    }
+    if (exchange->follow.kind == FOLLOW_POLL) {
+        conn_park(conn);
         return true;
     }
-    struct stream *stream = stream_new(&conn->connections->streams, conn, exchange);
-    bool has_grown = stream->is_behind;
-    if (has_grown || !poll_keep(conn, stream)) {
-        stream_free(&conn->connections->streams, stream);
-        exchange_run_again(exchange, has_grown ? exchange->follow.wait_s : 0);
-        conn_go_on(conn);
-    }
-    return true;
+    return false;
 }
-
-/* False when its head is too long, or the memory of unfinished requests is used up. */
-static bool poll_keep(struct conn *conn, struct stream *stream)
-{
-    struct connections *connections = conn->connections;
-    struct exchange *exchange = conn->exchange;
-    struct buf head;
-
-    buf_init(&head, POLL_HEAD_MAX_BYTES);
-    kept_request_append(exchange, &head);
-    if (head.overflowed ||
-        connections->held_bytes + head.len > connections->settings->bodies_max_bytes) {
-        buf_release(&head);
-        return false;
-    }
-    stream->kept_head = malloc(head.len);
-    REQUIRE(stream->kept_head != NULL);
-    memcpy(stream->kept_head, head.ptr, head.len);
-    stream->kept_bytes = (uint32_t)head.len;
-    buf_release(&head);
-    stream->wait_s = (uint8_t)exchange->follow.wait_s;
-    stream->until_ms =
-        (int64_t)uv_now(connections->loop) + (int64_t)exchange->follow.wait_s * MS_PER_S;
-    stream->began_at_ns = exchange->began_at_ns;
-    exchange->began_at_ns = 0; /* it is not given up */
-    conn_drop_exchange(conn);
-    conn->request_bytes = stream->kept_bytes;
-    connections->held_bytes += stream->kept_bytes;
-    conn->stream = stream;
-    conn_set_state(conn, CONN_FOLLOWING);
-    return true;
-}
-
-enum deadline_kind conn_poll_deadline(const struct conn *conn)
-{
-    return DEADLINE_POLL + conn->stream->wait_s - 1;
-}
-
-void conn_resume_poll(struct conn *conn)
-{
-    /* A step is taken only when all before it is written, and so a request put aside. */
-    REQUIRE(!conn_is_writing(conn));
-    poll_run_again(conn);
-    conn_settle(conn);
-}
-
-/* The head takes the way of one that has just come. */
-static void poll_run_again(struct conn *conn)
-{
-    struct exchange *exchange = exchange_new();
-    struct stream *stream = conn->stream;
-    struct str head = {stream->kept_head, stream->kept_bytes};
-    bool closes_unread = conn->closes_unread;
-
-    exchange->owner = conn;
-    exchange->is_resumed = true;
-    exchange->wait_left_s = wait_left_s(conn);
-    exchange->began_at_ns = stream->began_at_ns;
-    stream->kept_head = NULL;
-    stream->began_at_ns = 0;
-    conn_drop_stream(conn);
-    conn->exchange = exchange;
-    http_parser_begin(&conn->parser, &exchange->request);
-    conn_set_state(conn, CONN_HEAD);
-    /* It is about what came behind this request. */
-    conn->closes_unread = false;
-    REQUIRE(conn_parse(conn, head.ptr, head.len) == head.len);
-    conn->closes_unread = closes_unread;
-    /* `head` is not const in what owns it. */
-    free((char *)(uintptr_t)head.ptr);
-}
-
-/* Rounded up, so that the last part of a second is waited for as well. */
-static unsigned wait_left_s(const struct conn *conn)
-{
-    int64_t left_ms = conn->stream->until_ms - (int64_t)uv_now(conn->connections->loop);
-
-    if (conn->connections->is_draining || conn->has_ended || left_ms <= 0) {
-        return 0;
-    }
-    return (unsigned)((left_ms + MS_PER_S - 1) / MS_PER_S);
-}
-
-/* ---- streams of events -----------------------------------------------------------------------*/
 
 void conn_follow(struct conn *conn)
 {
     struct connections *connections = conn->connections;
-    struct stream *stream = stream_new(&connections->streams, conn, conn->exchange);
+    struct exchange *exchange = conn->exchange;
+    struct stream *stream;
 
-    stream->is_chunked = conn->exchange->request.version_minor > 0;
+    if (exchange->follow.is_refused) {
+        websocket_close_append(&conn_output(conn)->gathered, WEBSOCKET_TOKEN_INVALID);
+        conn_end_exchange(conn, CONN_FINISHING);
+        return;
+    }
+    stream = stream_new(&connections->streams, conn, exchange);
+    stream->is_chunked = exchange->request.version_minor > 0;
     conn->stream = stream;
+    if (stream->kind == FOLLOW_EVENTS) {
+        conn_drop_input(conn);
+    } else if (exchange->follow.text.len > 0) {
+        conn_frame_append(conn, &conn_output(conn)->gathered, exchange->follow.text);
+    }
     conn_end_exchange(conn, CONN_FOLLOWING);
     if (connections->is_draining) {
         conn_drain_stream(conn);
@@ -169,16 +80,22 @@ bool conn_follow_on(struct conn *conn)
 
     if (stream->kind == FOLLOW_POLL) {
         if (conn->has_ended) {
-            poll_run_again(conn);
+            conn_poll_again(conn);
         }
         return conn->has_ended;
     }
-    if (conn->has_ended) {
+    if (conn->has_ended || conn->closes_unread) {
         conn_close(conn);
-    } else if (stream->is_ending) {
-        stream_finish(conn);
+        return false;
+    }
+    if (stream->is_ending && conn->exchange == NULL) {
+        conn_finish_stream(conn, WEBSOCKET_TOKEN_INVALID);
         return true;
-    } else if (stream->is_behind) {
+    }
+    if (stream->kind == FOLLOW_SOCKET && conn_socket_on(conn)) {
+        return true;
+    }
+    if (stream->is_behind) {
         stream_want(&conn->connections->streams, stream);
     }
     return false;
@@ -221,7 +138,7 @@ static bool events_write(struct conn *conn, const struct event_reads *reads, siz
     size_t taken = 0;
 
     buf_clear(frames);
-    end = frames_append(frames, stream->is_chunked, reads, first, end, ends);
+    end = frames_append(conn, frames, reads, first, end, ends);
     uv_buf_t part = uv_buf_init(frames->ptr, (unsigned)frames->len);
     int sent = uv_try_write((uv_stream_t *)&conn->tcp, &part, 1);
     if (sent < 0 && sent != UV_EAGAIN) {
@@ -242,30 +159,50 @@ static bool events_write(struct conn *conn, const struct event_reads *reads, siz
 }
 
 /* As many as fit in one write, at least one; where each ends in `ends`. Returns behind which. */
-static size_t frames_append(struct buf *out, bool is_chunked, const struct event_reads *reads,
-                            size_t first, size_t end, size_t *ends)
+static size_t frames_append(const struct conn *conn, struct buf *out,
+                            const struct event_reads *reads, size_t first, size_t end, size_t *ends)
 {
     size_t at = first;
 
     while (at < end && (at == first || out->len < WRITE_MAX_BYTES)) {
         const struct event_record *record = &reads->records[at];
+        const char *bytes = reads->bytes.ptr;
 
-        frame_append(out, is_chunked, (struct str){reads->bytes.ptr + record->at, record->len});
+        if (conn->stream->kind == FOLLOW_SOCKET) {
+            websocket_text_append(out, (struct str){bytes + record->json_at, record->json_len});
+        } else {
+            chunk_append(out, conn->stream->is_chunked,
+                         (struct str){bytes + record->at, record->len});
+        }
         ends[at - first] = out->len;
         at++;
     }
     return at;
 }
 
-static void frame_append(struct buf *out, bool is_chunked, struct str frame)
+static void chunk_append(struct buf *out, bool is_chunked, struct str text)
 {
     if (is_chunked) {
-        buf_append_format(out, "%zx\r\n", frame.len);
-        buf_append_str(out, frame);
+        buf_append_format(out, "%zx\r\n", text.len);
+        buf_append_str(out, text);
         buf_append_str(out, STR("\r\n"));
     } else {
-        buf_append_str(out, frame);
+        buf_append_str(out, text);
     }
+}
+
+void conn_frame_append(const struct conn *conn, struct buf *out, struct str text)
+{
+    struct buf block;
+
+    if (conn->stream->kind == FOLLOW_SOCKET) {
+        websocket_text_append(out, text);
+        return;
+    }
+    buf_init(&block, text.len + SSE_FRAME_REST_BYTES);
+    sse_event_append(&block, text);
+    chunk_append(out, conn->stream->is_chunked, buf_str(&block));
+    buf_release(&block);
 }
 
 /* All that a stalled stream holds: what is left of one event. It leaves with the next flush. */
@@ -282,24 +219,41 @@ static void rest_keep(struct conn *conn, struct str rest)
 
 void conn_beat(struct conn *conn)
 {
-    frame_append(&conn_output(conn)->gathered, conn->stream->is_chunked, sse_heartbeat());
+    struct buf *gathered = &conn_output(conn)->gathered;
+
+    if (conn->stream->kind == FOLLOW_SOCKET) {
+        websocket_ping_append(gathered);
+    } else {
+        chunk_append(gathered, conn->stream->is_chunked, sse_heartbeat());
+    }
+    conn_settle(conn);
+}
+
+void conn_tell(struct conn *conn, struct str text)
+{
+    conn_frame_append(conn, &conn_output(conn)->gathered, text);
+    deadline_clear(&conn->deadline);
     conn_settle(conn);
 }
 
 void conn_end_stream(struct conn *conn, bool is_cut)
 {
-    if (is_cut || conn_is_writing(conn)) {
+    if (is_cut || conn_is_writing(conn) || conn->is_lent) {
         conn_close(conn);
         return;
     }
-    stream_finish(conn);
+    conn_finish_stream(conn, WEBSOCKET_TOKEN_INVALID);
     conn_settle(conn);
 }
 
-static void stream_finish(struct conn *conn)
+void conn_finish_stream(struct conn *conn, enum websocket_code code)
 {
-    if (conn->stream->is_chunked) {
-        buf_append_str(&conn_output(conn)->gathered, STR("0\r\n\r\n"));
+    struct buf *gathered = &conn_output(conn)->gathered;
+
+    if (conn->stream->kind == FOLLOW_SOCKET) {
+        websocket_close_append(gathered, code);
+    } else if (conn->stream->is_chunked) {
+        buf_append_str(gathered, STR("0\r\n\r\n"));
     }
     conn_drop_stream(conn);
     conn_set_state(conn, CONN_FINISHING);
@@ -308,22 +262,32 @@ static void stream_finish(struct conn *conn)
 void conn_drain_stream(struct conn *conn)
 {
     uint32_t random;
-    struct buf farewell;
+    char farewell[FAREWELL_MAX_BYTES];
 
     if (conn->stream->kind == FOLLOW_POLL) {
         conn_resume_poll(conn);
         return;
     }
-    if (conn_is_writing(conn)) {
+    /* A command in progress is not waited for: what it did stands, and the client asks again. */
+    if (conn_is_writing(conn) || conn->is_lent) {
         conn_close(conn);
         return;
     }
     random_fill(&random, sizeof random);
-    buf_init(&farewell, FAREWELL_MAX_BYTES);
-    sse_reconnect_append(&farewell, RECONNECT_MIN_MS + random % RECONNECT_SPREAD_MS);
-    frame_append(&conn_output(conn)->gathered, conn->stream->is_chunked, buf_str(&farewell));
-    buf_release(&farewell);
-    conn_end_stream(conn, false);
+    unsigned retry_ms = RECONNECT_MIN_MS + random % RECONNECT_SPREAD_MS;
+    (void)snprintf(farewell, sizeof farewell, "{\"type\":\"reconnect\",\"retry_ms\":%u}", retry_ms);
+    struct buf *gathered = &conn_output(conn)->gathered;
+    if (conn->stream->kind == FOLLOW_EVENTS) {
+        struct buf retry;
+
+        buf_init(&retry, FAREWELL_MAX_BYTES);
+        sse_retry_append(&retry, retry_ms);
+        chunk_append(gathered, conn->stream->is_chunked, buf_str(&retry));
+        buf_release(&retry);
+    }
+    conn_frame_append(conn, gathered, str_from(farewell));
+    conn_finish_stream(conn, WEBSOCKET_RESTARTS);
+    conn_settle(conn);
 }
 
 void conn_drop_stream(struct conn *conn)
@@ -333,12 +297,10 @@ void conn_drop_stream(struct conn *conn)
     if (conn->stream == NULL) {
         return;
     }
-    if (conn->stream->kind == FOLLOW_POLL) {
-        connections->held_bytes -= conn->request_bytes;
-        conn->request_bytes = 0;
-        if (conn->stream->began_at_ns != 0) {
-            tally_add(&conn_traffic(conn)->given_up, 1);
-        }
+    connections->held_bytes -= conn->request_bytes;
+    conn->request_bytes = 0;
+    if (conn->stream->began_at_ns != 0) {
+        tally_add(&conn_traffic(conn)->given_up, 1);
     }
     stream_free(&connections->streams, conn->stream);
     conn->stream = NULL;

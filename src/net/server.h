@@ -35,8 +35,9 @@ struct server_settings {
     struct readiness *readiness;
     struct traffic *traffic; /* empty; filled from server_start to server_finish */
     const struct work *work;
-    struct changes *changes;         /* what the store marks; NULL: nothing is followed */
-    const struct route *reads_route; /* what streams read with (http/event_reads.h) */
+    struct changes *changes;           /* what the store marks; NULL: nothing is followed */
+    const struct route *command_route; /* what a WebSocket's messages run through */
+    const struct route *reads_route;   /* what streams read with (http/event_reads.h) */
 };
 
 /* Binds, listens and answers, without lanes: what needs one is told MIGRATING. Logs "opening" with

@@ -18,6 +18,7 @@
 #include "http/event_reads.h"
 #include "net/conn.h"
 #include "net/connections.h"
+#include "net/websocket.h"
 
 /* Reads lent at once: each may hold EVENT_BYTES_MAX, and there are as many read threads. */
 #define READS_LENT_MAX 4u
@@ -105,6 +106,11 @@ struct stream *stream_new(struct streams *streams, struct conn *conn,
     return stream;
 }
 
+int64_t stream_account_id(const struct stream *stream)
+{
+    return stream->account->account_id;
+}
+
 void stream_free(struct streams *streams, struct stream *stream)
 {
     struct followed *account = stream->account;
@@ -116,6 +122,11 @@ void stream_free(struct streams *streams, struct stream *stream)
         streams->stream_count--;
     }
     free(stream->kept_head);
+    websocket_free(&stream->socket);
+    if (stream->commands != NULL) {
+        buf_release(stream->commands);
+        free(stream->commands);
+    }
     free(stream);
     followed_free_if_done(streams, account);
 }
@@ -251,6 +262,28 @@ static void account_tell(struct streams *streams, struct followed *account)
     followed_free_if_done(streams, account);
 }
 
+void streams_tell(struct streams *streams, int64_t account_id, struct str text)
+{
+    struct followed *account = followed_find(streams, account_id);
+
+    if (account == NULL) {
+        return;
+    }
+    bool was_lent = account->is_lent;
+    account->is_lent = true;
+    for (struct list *node = account->streams.next, *next; node != &account->streams; node = next) {
+        struct stream *stream = stream_of(node);
+
+        next = node->next;
+        if (stream->kind != FOLLOW_POLL && !stream->is_behind && !stream->is_ending &&
+            !conn_is_writing(stream->conn)) {
+            conn_tell(stream->conn, text);
+        }
+    }
+    account->is_lent = was_lent;
+    followed_free_if_done(streams, account);
+}
+
 /* Some news had no room. */
 static void all_tell(struct streams *streams)
 {
@@ -292,7 +325,8 @@ static const struct stream *stream_waiting(const struct followed *account)
     for (struct list *node = account->streams.next; node != &account->streams; node = node->next) {
         const struct stream *stream = stream_of(node);
 
-        if (stream->kind != FOLLOW_POLL && stream->is_behind && !conn_is_writing(stream->conn)) {
+        if (stream->kind != FOLLOW_POLL && stream->is_behind && !stream->is_ending &&
+            !conn_is_writing(stream->conn)) {
             return stream;
         }
     }
@@ -394,8 +428,8 @@ static void account_returned(struct streams *streams, struct followed *account,
         }
         if (has_failed || (is_answered && read->verdict == EVENTS_OVER)) {
             conn_end_stream(stream->conn, has_failed);
-        } else if (is_read && stream->is_behind && !conn_is_writing(stream->conn) &&
-                   stream->cursor_seq >= read->after_seq &&
+        } else if (is_read && stream->is_behind && !stream->is_ending &&
+                   !conn_is_writing(stream->conn) && stream->cursor_seq >= read->after_seq &&
                    stream->cursor_seq <= read->after_seq + (int64_t)read->count) {
             /* To the end: the others come first with the next read. */
             list_remove(node);

@@ -25,23 +25,26 @@
 
 struct conn;
 struct connections;
-struct followed; /* an account with streams; private */
+struct websocket; /* net/websocket.h */
+struct followed;  /* an account with streams; private */
 
 struct stream {
     struct list node; /* in its account's streams, the one to be read for next first */
     struct followed *account;
     struct conn *conn;
-    int64_t cursor_seq;   /* the last entry the client has, or has the beginning of */
-    int64_t session_id;   /* its end is the stream's */
-    char *kept_head;      /* FOLLOW_POLL: the request put aside */
-    uint32_t kept_bytes;  /* of it */
-    bool is_chunked;      /* FOLLOW_EVENTS: HTTP/1.1 */
-    bool is_behind;       /* there may be entries above the cursor */
-    bool is_ending;       /* its session's end was the last event */
-    uint8_t wait_s;       /* FOLLOW_POLL */
-    uint8_t kind;         /* enum follow_kind */
-    int64_t until_ms;     /* FOLLOW_POLL: of uv_now, when it is answered whatever there is */
-    uint64_t began_at_ns; /* FOLLOW_POLL: the exchange's; 0 once it goes on */
+    int64_t cursor_seq;       /* the last entry the client has, or has the beginning of */
+    int64_t session_id;       /* its end is the stream's */
+    char *kept_head;          /* FOLLOW_POLL: the request put aside */
+    uint32_t kept_bytes;      /* of it */
+    bool is_chunked;          /* FOLLOW_EVENTS: HTTP/1.1 */
+    bool is_behind;           /* there may be entries above the cursor */
+    bool is_ending;           /* its session's end was the last event */
+    uint8_t wait_s;           /* FOLLOW_POLL */
+    uint8_t kind;             /* enum follow_kind */
+    int64_t until_ms;         /* FOLLOW_POLL: of uv_now, when it is answered whatever there is */
+    struct websocket *socket; /* FOLLOW_SOCKET: while a frame or message is incomplete */
+    struct buf *commands;     /* FOLLOW_SOCKET: messages that are not run yet; else NULL */
+    uint64_t began_at_ns;     /* FOLLOW_POLL: the exchange's; 0 once it goes on */
 };
 
 struct streams {
@@ -70,10 +73,15 @@ void streams_close(struct streams *streams, uv_close_cb on_closed);
  * grown since the exchange looked. */
 struct stream *stream_new(struct streams *streams, struct conn *conn,
                           const struct exchange *exchange);
+/* Whom it follows. */
+int64_t stream_account_id(const struct stream *stream);
 /* Ends and frees it. */
 void stream_free(struct streams *streams, struct stream *stream);
 /* It is behind and can take events now: a read is lent with the next turn's. */
 void stream_want(struct streams *streams, struct stream *stream);
+
+/* An event that is no entry: to those who follow the account and have nothing else to write. */
+void streams_tell(struct streams *streams, int64_t account_id, struct str text);
 
 /* After exchanges came back or a commit may have changed what is followed: tells the streams, lends
  * what could not be lent before. */

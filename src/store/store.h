@@ -220,6 +220,9 @@ MUST_CHECK enum error store_session_add(struct store *store, int64_t account_id,
 /* By token. out_session->label is not filled. */
 MUST_CHECK enum error store_session_find(struct store *store, const struct sha256 *token_digest,
                                          bool *out_found, struct session *out_session);
+/* Whether it has not ended. */
+MUST_CHECK enum error store_session_exists(struct store *store, int64_t account_id,
+                                           int64_t session_id, bool *out_found);
 /* The account's sessions, newest first. */
 MUST_CHECK enum error store_session_list(struct store *store, int64_t account_id,
                                          struct arena *arena, struct session **out_sessions,

@@ -15,6 +15,7 @@ import pytest
 from support import contract
 from support.http import Response
 from support.server import run
+from support.websocket import PATH, handshake_fields
 
 DOCUMENT = contract.document()
 OPERATIONS = list(contract.operations())
@@ -64,9 +65,14 @@ def test_the_document_has_the_servers_version():
     assert DOCUMENT["info"]["version"] == run("version").stdout.split()[1]
 
 
+def asked_with(path):
+    """The fields without which a request to this path is refused whatever else it asks."""
+    return handshake_fields() if path == PATH else []
+
+
 @each_operation
 def test_a_token_is_asked_for_where_the_document_says_so(api, method, path, operation, parameters):
-    response = api.request(method, re.sub(r"\{[^}]*\}", "1", path))
+    response = api.request(method, re.sub(r"\{[^}]*\}", "1", path), fields=asked_with(path))
     is_open = operation.get("security", DOCUMENT["security"]) == []
     assert is_open == (response.code not in ("token_missing", "token_invalid")), response.describe()
 
@@ -80,7 +86,7 @@ def token(api):
 def test_what_any_operation_refuses_is_described(api, token, method, path, operation, parameters):
     """Nothing of this is carried out, so one token does for all; support.http checks the answers."""
     target = re.sub(r"\{[^}]*\}", "1", path)
-    api.request(method, f"{target}?a=%zz", token).expect(400)
+    api.request(method, f"{target}?a=%zz", token, fields=asked_with(path)).expect(400)
     api.request(method, target, token, fields=[("Expect", "more")]).expect(417)
     api.request(method, target, token, body=b" " * (256 * 1024 + 1)).expect(413)
     if "requestBody" in operation:
@@ -173,8 +179,7 @@ def test_every_code_belongs_to_an_answer():
     for name in ("RouteNotFound", "MethodNotAllowed", "MethodUnknown"):
         response = DOCUMENT["components"]["responses"][name]
         answered |= set(contract.codes_of(response["content"]["application/json"]["schema"]))
-    nobodys = {"upgrade_required",       # the WebSocket route is not there yet
-               "password_not_allowed",   # U+0000 is refused as json_malformed before
+    nobodys = {"password_not_allowed",   # U+0000 is refused as json_malformed before
                "account_changed",        # the route begins again instead
                "invite_not_allowed", "invite_not_found", "path_not_allowed", "backup_running"}  # of the admin socket
     assert {code for code, _ in listed("errors")} - answered == nobodys

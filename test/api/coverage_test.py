@@ -23,7 +23,6 @@ NOT_OVER_A_SOCKET = {
                 "stopping_test.py takes either",
     "migrating": "needs a large database of the Rust server (adoption_faults_test.py has one)",
     "password_not_allowed": "U+0000 in a body is refused as json_malformed before",
-    "upgrade_required": "the WebSocket route belongs to the events",
 }
 
 

@@ -139,8 +139,8 @@ def banned_functions(path, text):
 REFUSED = ("ctx", "context", "manager", "data", "info", "util", "utils", "helper", "helpers",
            "common", "misc", "process", "do")
 # Names that are not ours.
-FOREIGN = re.compile(r"^__user_cap_|^(uv|llhttp|sqlite3|crypt|cJSON|pthread|UV|SQLITE|CRYPT)_|^SHA2_CTX$|^do$|"
-                     r"^LOG_INFO$|^PRIO_PROCESS$|^CLOCK_PROCESS_CPUTIME_ID$")
+FOREIGN = re.compile(r"^__user_cap_|^(uv|llhttp|sqlite3|crypt|cJSON|pthread|wslay|UV|SQLITE|CRYPT)_|"
+                     r"^SHA[12]_CTX$|^do$|^LOG_INFO$|^PRIO_PROCESS$|^CLOCK_PROCESS_CPUTIME_ID$")
 
 
 @check(SRC_C_FILE)

@@ -25,7 +25,7 @@ def requests_of_all_routes():
     """(method, target) of one request for each route of the public table."""
     for line in run("routes").stdout.splitlines():
         method, path = line.split()
-        # A stream has no end.
+        # A stream has no end; a WebSocket is asked for without a handshake.
         method = "HEAD" if path.endswith("/stream") else method
         yield method, path.replace("{username}", "nobody").replace("{id}", "77")
 

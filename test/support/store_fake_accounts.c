@@ -463,6 +463,18 @@ static int compare_sessions(const void *a, const void *b)
     return (left < right) - (left > right);
 }
 
+enum error store_session_exists(struct store *store, int64_t account_id, int64_t session_id,
+                                bool *out_found)
+{
+    size_t index;
+    enum error error = fake_enter(store);
+
+    if (error == OK) {
+        *out_found = session_row(store, account_id, session_id, &index) != NULL;
+    }
+    return error;
+}
+
 enum error store_session_delete(struct store *store, int64_t account_id, int64_t session_id,
                                 bool *out_found)
 {

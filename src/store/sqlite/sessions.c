@@ -109,19 +109,30 @@ enum error store_session_list(struct store *store, int64_t account_id, struct ar
     return OK;
 }
 
-enum error store_session_delete(struct store *store, int64_t account_id, int64_t session_id,
+enum error store_session_exists(struct store *store, int64_t account_id, int64_t session_id,
                                 bool *out_found)
 {
     struct query query = query_read(store, SESSION_IS_THERE);
-    bool is_there;
-    enum error error;
 
     query_bind_int(&query, account_id);
     query_bind_int(&query, session_id);
-    is_there = query_step(&query);
-    error = query_end(&query);
+    bool is_there = query_step(&query);
+    enum error error = query_end(&query);
+    if (error == OK) {
+        *out_found = is_there;
+    }
+    return error;
+}
+
+enum error store_session_delete(struct store *store, int64_t account_id, int64_t session_id,
+                                bool *out_found)
+{
+    bool is_there = false;
+    enum error error = store_session_exists(store, account_id, session_id, &is_there);
+
     if (error == OK && is_there) {
-        query = query_write(store, SESSION_DELETE);
+        struct query query = query_write(store, SESSION_DELETE);
+
         query_bind_int(&query, account_id);
         query_bind_int(&query, session_id);
         error = query_run(&query);

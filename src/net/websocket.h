@@ -1,0 +1,50 @@
+/* websocket.h - frames of a WebSocket (RFC 6455), by wslay, which only this file's source includes.
+ *
+ * wslay's context is 9 KB, so a connection has one only while a frame or a message is incomplete,
+ * or its answer to a control frame is not written. Between messages there is nothing.
+ *
+ * Uses:    wslay, base.
+ * Used by: net/conn_socket.
+ * Thread:  the loop.
+ */
+#ifndef MIGCHAT_NET_WEBSOCKET_H
+#define MIGCHAT_NET_WEBSOCKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+
+struct websocket; /* of one connection, while it is needed */
+
+/* Close codes: RFC 6455 section 7.4.1, and one of our own. */
+enum websocket_code {
+    WEBSOCKET_PROTOCOL_ERROR = 1002,
+    WEBSOCKET_BINARY_REFUSED = 1003,
+    WEBSOCKET_RESTARTS = 1012,
+    WEBSOCKET_TRY_LATER = 1013,
+    WEBSOCKET_TOKEN_INVALID = 4401
+};
+
+/* What came of the bytes. */
+struct websocket_seen {
+    struct buf *messages; /* of texts that are complete: each its length as a size_t, then it */
+    bool has_binary;      /* one of them was no text */
+    bool has_closed;      /* the client's close frame came, or ours was made for a fault */
+};
+
+/* Takes all bytes. *place is the context, made when it is NULL; NULL again afterwards when nothing
+ * of it is needed. What is to be answered (pongs, closes) is appended to `answer`. False when it
+ * cannot go on: an answer of 1002, 1007 or 1009 is in `answer` then. */
+bool websocket_take(struct websocket **place, const char *bytes, size_t len,
+                    size_t message_max_bytes, struct websocket_seen *seen, struct buf *answer);
+void websocket_free(struct websocket **place);
+
+/* One unfragmented frame: a text, an empty ping, a close. */
+void websocket_text_append(struct buf *out, struct str text);
+void websocket_ping_append(struct buf *out);
+void websocket_close_append(struct buf *out, enum websocket_code code);
+
+#endif
