@@ -44,7 +44,7 @@ enum error api_websocket_open(struct exchange *exchange, struct services *servic
     if (error == OK) {
         error = session_find(services->store, token, &session);
     }
-    if (error == OK && session.is_disabled) {
+    if (error == OK && session.is_barred) {
         error = ERROR_ACCOUNT_DISABLED;
     }
     exchange->follow.kind = FOLLOW_SOCKET;
