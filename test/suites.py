@@ -8,6 +8,7 @@ A suite is one C test executable in one build, or one run of pytest:
   tsan:unit/...         the same under the thread sanitizer
   asan:api/...          the Python suites (test/* with *_test.py) against the server built so
   release:api/...       the same against the release build, without the tests marked "slow"
+  sandbox               test/api once more, on servers under the restrictions of the systemd unit
 
 A filter keeps what has it in its name; for pytest that is a file (asan:api/keys_test.py).
 Every suite's own output is shown. The last line is "N passed, N failed", counted in single tests;
@@ -17,6 +18,7 @@ a suite that crashed, timed out or ran no test adds one failure.
 import argparse
 import concurrent.futures
 import dataclasses
+import json
 import os
 import pathlib
 import re
@@ -27,13 +29,22 @@ import sys
 import time
 import xml.etree.ElementTree as ElementTree
 
+from support import sandbox
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TEST = ROOT / "test"
 C_TEST_DEADLINE_S = 240
 PYTEST_DEADLINE_S = 900
 PYTEST_HANG_S = 240  # one test this long shows every thread's stack
-NOT_PYTEST = {"lint", "support", "unit", "contract", "deb", "image"}  # folders of test/ without a binary under test
+NOT_PYTEST = {"lint", "support", "unit", "contract", "deb", "image", "sandbox"}  # without a binary, or run apart
 RELEASE_ONLY = {"readme", "deploy"}  # what a reader does and what is packaged is done with the release build
+
+# They start the server as root or at a terminal, which the unit never does.
+NOT_SANDBOXED = {"privileges_test.py", "terminal_test.py"}
+# They have the server write elsewhere than it may there.
+NOT_SANDBOXED_TESTS = (
+    "api/config_cli_test.py::test_the_default_database_is_made_below_the_working_directory",
+    "api/admin_users_test.py::test_a_database_in_memory_has_its_operator_too")
 
 SANITIZER_OPTIONS = {
     "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1",
@@ -148,6 +159,18 @@ def pytest_files(build):
         yield f"{build}:{relative}", path
 
 
+def run_sandboxed(server, results_folder):
+    """The API suite once more, on a server under the restrictions of deploy/migchat.service."""
+    restrictions = results_folder / "sandbox.json"
+    unit = (TEST.parent / "deploy/migchat.service").read_text()
+    restrictions.write_text(json.dumps(sandbox.restrictions_of(unit)))
+    files = [TEST / "sandbox", *(path for path in sorted((TEST / "api").glob("*_test.py"))
+                                 if path.name not in NOT_SANDBOXED)]
+    return run_pytest("sandbox", files, results_folder,
+                      {"MIGCHAT_SERVER": str(server), "MIGCHAT_SANDBOX": str(restrictions)}, "-m", "not slow",
+                      *(f"--deselect={name}" for name in NOT_SANDBOXED_TESTS))
+
+
 def show(result, seconds):
     skipped = f", {result.skipped} skipped" if result.skipped else ""
     note = f" ({result.note})" if result.note else ""
@@ -195,6 +218,10 @@ def main():
         tests = [test for test in c_tests(build, folder[build]) if options.filter in test[0]]
         prefix = without_address_randomisation() if build == "tsan" else []
         results += run_c_tests(tests, prefix)
+
+    if options.filter in "sandbox":
+        since_s = time.monotonic()
+        add(run_sandboxed(folder["release"] / "migchat-server", results_folder), since_s)
 
     for build in ("asan", "release"):
         files = [path for name, path in pytest_files(build) if options.filter in name]

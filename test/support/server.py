@@ -22,6 +22,7 @@ from support.api import Api
 from support.http import SLOWNESS
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+SANDBOX = str(ROOT / "test/support/sandbox.py")
 START_DEADLINE_S = 20 * SLOWNESS
 STOP_DEADLINE_S = 4 * SLOWNESS
 COMMAND_DEADLINE_S = 20 * SLOWNESS
@@ -110,7 +111,7 @@ class Server:
         """Start the process without waiting until it listens."""
         assert self.process is None, "started twice"
         self.lines = []
-        arguments, passed = systemd.handing(self.arguments, self.handed)
+        arguments, passed = systemd.handing(self.sandboxed(), self.handed)
         self.process = subprocess.Popen(
             arguments, env=self.env, cwd=self.directory, stdin=subprocess.DEVNULL, pass_fds=passed,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=self.preexec)
@@ -118,6 +119,15 @@ class Server:
                                         args=(self.process.stderr,))
         self._reader.start()
         return self
+
+    def sandboxed(self):
+        """The command, run under the unit's restrictions where $MIGCHAT_SANDBOX names them."""
+        restrictions = os.environ.get("MIGCHAT_SANDBOX")
+        if not restrictions:
+            return self.arguments
+        # What a test makes beside the server's own folder, too: backups are written there.
+        writable = {str(self.directory.parent), os.path.dirname(self.admin_socket)} - {""}
+        return ["/usr/bin/python3", SANDBOX, restrictions, ":".join(sorted(writable)), *self.arguments]
 
     def start(self):
         self.spawn()
