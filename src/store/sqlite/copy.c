@@ -182,8 +182,7 @@ enum error partial_open(const char *partial_path, sqlite3 **out_copy)
     if (error != OK) {
         return error;
     }
-    error = connection_exec(copy, "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF;"
-                                  "PRAGMA cache_size=-1024");
+    error = connection_exec(copy, "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF");
     if (error != OK) {
         (void)sqlite3_close(copy);
         return error;
