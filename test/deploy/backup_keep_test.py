@@ -55,3 +55,13 @@ def test_where_no_backup_is_made_none_is_removed(keep):
     done = run(1)
     assert done.returncode == 1 and "no server answers" in done.stderr
     assert names(folder) == before
+
+
+def test_a_backup_that_is_not_whole_is_not_among_those_kept(keep, tmp_path):
+    _, folder, run = keep
+    before = names(folder)
+    (tmp_path / "bin" / "migchat-server").unlink()
+    (tmp_path / "bin" / "migchat-server").write_text('#!/bin/sh\n[ "$1" = backup ] && : >"$2"\n')
+    (tmp_path / "bin" / "migchat-server").chmod(0o755)
+    assert run(2).returncode == 1
+    assert names(folder) == before
