@@ -32,6 +32,7 @@ LICENCES = {
     "libcrypt-dev": "LGPL-2.1-or-later",
     "libmd-dev": "BSD-3-Clause AND BSD-2-Clause AND ISC AND Beerware",
     "libxxhash-dev": "BSD-2-Clause",
+    "libwslay-dev": "MIT",
 }
 
 
