@@ -11,6 +11,7 @@ from support import metrics
 from support.http import SLOWNESS, Connection, request_bytes
 from support.metrics import Scrape
 from support.server import run
+from support.websocket import WebSocket
 
 REQUESTS, DURATIONS = "migchat_http_requests_total", "migchat_http_request_duration_seconds"
 PUBLIC = {"listener": "public"}
@@ -212,6 +213,8 @@ def test_every_route_of_the_table_can_be_told(watched):
         watched.api.request(method, target, alice.token)
         if "logout" in target or "delete" in target:
             alice = watched.api.create()
+    with WebSocket(watched.port, alice.token) as opened:
+        opened.response.expect(101)
     scrape = Scrape(watched)
     told = {(each["method"], each["route"]) for each in scrape.labels(REQUESTS) if each["listener"] == "public"}
     assert told == {tuple(each) for each in routes}

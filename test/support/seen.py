@@ -37,7 +37,7 @@ def note_answer(method, target, status, code):
     path = target.split("?", 1)[0]
     with _lock:
         targets.add((method, path, status))
-        if code:
+        if code and status >= 400:  # below, it is an invite's
             codes.add(code)
 
 
