@@ -25,7 +25,7 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}\+00:00")
 
 
 def export(server, path, **options):
-    return run("export", "--format=rust", path, "--db", server.database, **options)
+    return server.command("export", "--format=rust", path, **options)
 
 
 def tokens_of(path):
@@ -303,7 +303,7 @@ def test_names_of_an_adopted_file_cannot_break_the_list(start, tmp_path):
     rust.close()
     running = start()
     for refused in ("tab\there", "two\nlines", "back\\slash", "\0"):
-        running.api.create_raw(refused, "password").expect(400)
+        running.api.create_raw(refused, seen.new_password()).expect(400)
     running.api.post("/api/account/delete", "T" * 32, {"password": "password"}).expect(204)
     seen.note_adopted_copy(tmp_path / "own" / "migchat.db.rust-copy")
     path = tmp_path / "rust.db"
@@ -340,7 +340,7 @@ def test_killed_at_any_moment_it_leaves_no_half_file(start, tmp_path):
     for attempt in range(40):
         path = tmp_path / "killed.db"
         process = subprocess.Popen(
-            [binary(), "export", "--format=rust", str(path), "--db", running.database],
+            [binary(), "export", "--format=rust", str(path), *running.addressed],
             env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             process.wait(took_s * attempt / 40)
@@ -376,8 +376,8 @@ def test_what_another_export_is_writing_is_left_alone(filled, tmp_path):
 
 def test_of_two_with_one_wish_one_wins(filled, tmp_path):
     running, _ = filled
-    command = [binary(), "export", "--format=rust", str(tmp_path / "rust.db"), "--db",
-               running.database]
+    command = [binary(), "export", "--format=rust", str(tmp_path / "rust.db"),
+               *running.addressed]
     for _ in range(10):
         both = [subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE,
                                  stdout=subprocess.DEVNULL, text=True) for _ in range(2)]
