@@ -38,20 +38,12 @@ static enum error media_check(const struct request *request)
 /* "identity" stands for no coding, and an empty list has none (RFC 9110 section 8.4). */
 static bool codings_are_identity(const struct request *request)
 {
-    for (unsigned i = 0; i < request->field_count; i++) {
-        const struct request_field *field = &request->fields[i];
-        struct str name = {request->head.ptr + field->name_at, field->name_len};
-        struct str rest = {request->head.ptr + field->value_at, field->value_len};
+    struct field_members members = {.request = request, .name = STR("Content-Encoding")};
+    struct str coding;
 
-        if (!str_equal_ascii_case(name, STR("Content-Encoding"))) {
-            continue;
-        }
-        while (rest.ptr != NULL) {
-            struct str coding = str_trim(str_cut(&rest, ','));
-
-            if (coding.len > 0 && !str_equal_ascii_case(coding, STR("identity"))) {
-                return false;
-            }
+    while (field_member_next(&members, &coding)) {
+        if (coding.len > 0 && !str_equal_ascii_case(coding, STR("identity"))) {
+            return false;
         }
     }
     return true;

@@ -94,6 +94,23 @@ unsigned request_field_count(const struct request *request, struct str name)
     return count;
 }
 
+bool field_member_next(struct field_members *members, struct str *out_member)
+{
+    const struct request *request = members->request;
+
+    while (members->rest.ptr == NULL) {
+        if (members->next_field == request->field_count) {
+            return false;
+        }
+        const struct request_field *field = &request->fields[members->next_field++];
+        if (str_equal_ascii_case(field_name(request, field), members->name)) {
+            members->rest = field_value(request, field);
+        }
+    }
+    *out_member = str_trim(str_cut(&members->rest, ','));
+    return true;
+}
+
 struct str method_name(enum method method)
 {
     return method_names[method < METHOD_COUNT ? method : METHOD_UNKNOWN];

@@ -86,6 +86,15 @@ struct str request_target(const struct request *request);
 bool request_field_find(const struct request *request, struct str name, struct str *out_value);
 /* How many field lines have this name. */
 unsigned request_field_count(const struct request *request, struct str name);
+/* The members of a field that is a comma-separated list, over all of its lines (RFC 9110 section
+ * 5.3): begin with {.request = …, .name = …}. Some may be empty. False after the last. */
+struct field_members {
+    const struct request *request;
+    struct str name;
+    unsigned next_field;
+    struct str rest; /* of the line; ptr NULL at its end */
+};
+bool field_member_next(struct field_members *members, struct str *out_member);
 /* The method's name, e.g. "GET". */
 struct str method_name(enum method method);
 /* METHOD_UNKNOWN when it is none of ours; methods are case-sensitive. */

@@ -42,18 +42,15 @@ void upgrade_required_fields(struct response *response)
     response_field(response, STR("Sec-WebSocket-Version"), STR("13"));
 }
 
-/* A member of a comma-separated list, in any of the field's lines; case does not count. */
+/* Case does not count. */
 static bool list_has(const struct request *request, struct str name, struct str wanted)
 {
-    for (unsigned i = 0; i < request->field_count; i++) {
-        const struct request_field *field = &request->fields[i];
-        struct str found = {request->head.ptr + field->name_at, field->name_len};
-        struct str rest = {request->head.ptr + field->value_at, field->value_len};
+    struct field_members members = {.request = request, .name = name};
+    struct str member;
 
-        while (str_equal_ascii_case(found, name) && rest.ptr != NULL) {
-            if (str_equal_ascii_case(str_trim(str_cut(&rest, ',')), wanted)) {
-                return true;
-            }
+    while (field_member_next(&members, &member)) {
+        if (str_equal_ascii_case(member, wanted)) {
+            return true;
         }
     }
     return false;
@@ -93,18 +90,13 @@ static bool origin_is_allowed(const struct request *request, const struct cors_p
 
 bool upgrade_offers(const struct request *request, struct str prefix, struct str *out_rest)
 {
-    for (unsigned i = 0; i < request->field_count; i++) {
-        const struct request_field *field = &request->fields[i];
-        struct str name = {request->head.ptr + field->name_at, field->name_len};
-        struct str rest = {request->head.ptr + field->value_at, field->value_len};
+    struct field_members members = {.request = request, .name = STR("Sec-WebSocket-Protocol")};
+    struct str offered;
 
-        while (str_equal_ascii_case(name, STR("Sec-WebSocket-Protocol")) && rest.ptr != NULL) {
-            struct str offered = str_trim(str_cut(&rest, ','));
-
-            if (str_starts_with(offered, prefix)) {
-                *out_rest = (struct str){offered.ptr + prefix.len, offered.len - prefix.len};
-                return true;
-            }
+    while (field_member_next(&members, &offered)) {
+        if (str_starts_with(offered, prefix)) {
+            *out_rest = (struct str){offered.ptr + prefix.len, offered.len - prefix.len};
+            return true;
         }
     }
     return false;
