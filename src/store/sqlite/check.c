@@ -60,7 +60,6 @@ static const char PREKEYS[] = "SELECT account_id, public_key FROM one_time_preke
 static const char CLAIMED[] = "SELECT count(*) FROM claimed_prekey WHERE account_id = ?1"
                               " AND digest = ?2";
 
-static enum error pages_check(sqlite3 *database, char *reason);
 static enum error rows_check(sqlite3 *database, struct store_summary *summary, char *reason);
 static enum error prekeys_check(sqlite3 *database, char *reason);
 static int claimed_count(sqlite3_stmt *claimed, sqlite3_stmt *prekey, int64_t *out_count);
@@ -94,7 +93,7 @@ enum error check_database(sqlite3 *database, struct store_summary *out_summary, 
     enum error error = source_must_be_ours(database, reason);
 
     if (error == OK) {
-        error = pages_check(database, reason);
+        error = check_pages(database, "PRAGMA integrity_check(1)", reason);
     }
     if (error == OK) {
         error = connection_int(database, "PRAGMA user_version", &summary.schema);
@@ -119,18 +118,17 @@ enum error check_database(sqlite3 *database, struct store_summary *out_summary, 
     return OK;
 }
 
-static enum error pages_check(sqlite3 *database, char *reason)
+enum error check_pages(sqlite3 *database, const char *sql, char *reason)
 {
-    static const char SQL[] = "PRAGMA integrity_check(1)";
     sqlite3_stmt *statement = NULL;
     enum error error = OK;
-    int code = sqlite3_prepare_v2(database, SQL, -1, &statement, NULL);
+    int code = sqlite3_prepare_v2(database, sql, -1, &statement, NULL);
 
     if (code == SQLITE_OK) {
         code = sqlite3_step(statement);
     }
     if (code != SQLITE_ROW) {
-        error = unreadable(database, code, SQL, reason);
+        error = unreadable(database, code, sql, reason);
     } else {
         const char *found = (const char *)sqlite3_column_text(statement, 0);
 

@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "store/sqlite/adopt.h"
+#include "store/sqlite/check.h"
 #include "store/sqlite/connection.h"
 #include "store/sqlite/source.h"
 
@@ -14,8 +15,6 @@
 static const char NEWEST[] =
     "SELECT max((SELECT created_at_ms FROM log WHERE account_id = account.id"
     " ORDER BY seq DESC LIMIT 1)) FROM account";
-
-static enum error pages_check(sqlite3 *database, char *reason);
 
 enum error store_examine(const char *path, struct store_examination *out_examination,
                          char reason[REASON_MAX_BYTES])
@@ -33,7 +32,7 @@ enum error store_examine(const char *path, struct store_examination *out_examina
         error = connection_int(source.database, "PRAGMA user_version", &examination.schema);
     }
     if (error == OK) {
-        error = pages_check(source.database, reason);
+        error = check_pages(source.database, "PRAGMA quick_check(1)", reason);
     }
     if (error == OK) {
         error = connection_int(source.database, NEWEST, &examination.newest_at_ms);
@@ -46,27 +45,6 @@ enum error store_examine(const char *path, struct store_examination *out_examina
     if (error == OK) {
         *out_examination = examination;
     }
-    return error;
-}
-
-static enum error pages_check(sqlite3 *database, char *reason)
-{
-    static const char SQL[] = "PRAGMA quick_check(1)";
-    sqlite3_stmt *statement = NULL;
-    enum error error = OK;
-    int code = sqlite3_prepare_v2(database, SQL, -1, &statement, NULL);
-
-    if (code == SQLITE_OK) {
-        code = sqlite3_step(statement);
-    }
-    if (code != SQLITE_ROW) {
-        error = failure_translate(database, code, FAILURE_ANYWHERE, SQL);
-    } else if (strcmp((const char *)sqlite3_column_text(statement, 0), "ok") != 0) {
-        (void)snprintf(reason, REASON_MAX_BYTES, "it is damaged: %s",
-                       (const char *)sqlite3_column_text(statement, 0));
-        error = ERROR_INTERNAL;
-    }
-    (void)sqlite3_finalize(statement);
     return error;
 }
 
