@@ -11,8 +11,14 @@
 #include "admin_client.h"
 #include "base/utf8.h"
 
+#define TARGET_MAX_BYTES 64u
+
 static void error_tell(int status, struct str body, struct arena *arena);
 static bool body_is_json(struct str body, struct arena *arena);
+static bool list_page_ask(const struct config *config, const struct command_pages *pages,
+                          int64_t after_id, struct buf *out_body);
+static bool list_page_show(bool is_json, const struct command_pages *pages, struct str body,
+                           int64_t *after_id, bool *is_first, struct buf *out);
 
 bool command_ask(const struct config *config, const char *method, const char *target,
                  struct str body, struct buf *out_body)
@@ -134,6 +140,63 @@ bool command_show(const struct config *config, struct str body, struct json_memb
     }
     arena_release(&arena);
     return is_good;
+}
+
+bool command_list(const struct config *config, const struct command_pages *pages, struct buf *out)
+{
+    bool is_json = config->command_flags[FLAG_JSON];
+    bool is_first = true;
+    bool is_good = true;
+    int64_t after_id = 0;
+    int64_t before_id = -1;
+    struct buf body, page;
+
+    buf_init(&body, ADMIN_ANSWER_MAX_BYTES);
+    buf_init(&page, ADMIN_ANSWER_MAX_BYTES);
+    if (!is_json) {
+        buf_append_format(&page, "%s\n", pages->heading);
+    }
+    while (is_good && after_id != before_id) {
+        before_id = after_id;
+        buf_clear(&body);
+        is_good = list_page_ask(config, pages, after_id, &body) &&
+                  list_page_show(is_json, pages, buf_str(&body), &after_id, &is_first, &page) &&
+                  command_print(&page);
+    }
+    if (is_good && is_json) {
+        buf_append_str(out, is_first ? STR("[]\n") : STR("]\n"));
+    }
+    buf_release(&body);
+    buf_release(&page);
+    return is_good;
+}
+
+static bool list_page_ask(const struct config *config, const struct command_pages *pages,
+                          int64_t after_id, struct buf *out_body)
+{
+    char target[TARGET_MAX_BYTES];
+
+    (void)snprintf(target, sizeof target, "%s%lld", pages->target, (long long)after_id);
+    return command_ask(config, "GET", target, (struct str){NULL, 0}, out_body);
+}
+
+/* An empty page leaves *after_id as it is. */
+static bool list_page_show(bool is_json, const struct command_pages *pages, struct str body,
+                           int64_t *after_id, bool *is_first, struct buf *out)
+{
+    struct str element;
+
+    while (json_element_next(&body, &element)) {
+        if (is_json) {
+            buf_append_char(out, *is_first ? '[' : ',');
+        }
+        *is_first = false;
+        if (!pages->show_row(element, after_id, out, is_json)) {
+            fprintf(stderr, "migchat-server: the server's list is not one of %s\n", pages->rows);
+            return false;
+        }
+    }
+    return true;
 }
 
 bool json_element_next(struct str *rest, struct str *out_element)

@@ -40,6 +40,18 @@ MUST_CHECK bool command_show(const struct config *config, struct str body,
                              struct buf *out);
 /* The next element of a well-formed array; `*rest` begins as the whole array. False at its end. */
 bool json_element_next(struct str *rest, struct str *out_element);
+/* A list that is asked for in pages, so that neither side holds all of it. */
+struct command_pages {
+    const char *target;  /* a page's; ends in after=, and the last row's id follows */
+    const char *heading; /* of the table */
+    const char *rows;    /* what they are, in the plural */
+    /* Appends the row, as a line or with is_json as JSON; false when it is none, or its id is not
+     * above *id, which becomes its id. */
+    bool (*show_row)(struct str element, int64_t *id, struct buf *out, bool is_json);
+};
+/* Prints each page as it comes; the last line is left in `out`. */
+MUST_CHECK bool command_list(const struct config *config, const struct command_pages *pages,
+                             struct buf *out);
 /* "before", the text percent-encoded, "after". Ends in NUL. */
 void target_append(struct buf *out, const char *before, struct str text, const char *after);
 /* Whether it is UTF-8 and not empty, as a name has to be; else a line on stderr. */

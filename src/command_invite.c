@@ -15,12 +15,16 @@
 #define NUMBER_MAX 1000000000u
 
 static bool invite_create(const struct config *config, struct buf *out);
-static bool invite_list(const struct config *config, struct buf *out);
-static bool rows_show(const struct config *config, struct str rows, int64_t *after_id,
-                      bool *is_first, struct buf *out);
 static bool row_show(struct str element, int64_t *after_id, struct buf *out, bool is_json);
 static bool invite_revoke(const struct config *config, struct buf *out);
 static bool number_read(struct str text, const char *what, uint64_t *out_number);
+
+static const struct command_pages invite_pages = {
+    .target = "/invites?after=",
+    .heading = "ID         STATE    ACCOUNTS  CREATED                   UNTIL",
+    .rows = "invites",
+    .show_row = row_show,
+};
 
 int command_invite(const struct config *config, struct buf *out)
 {
@@ -31,7 +35,7 @@ int command_invite(const struct config *config, struct buf *out)
         is_good = invite_create(config, out);
         break;
     case COMMAND_INVITE_LIST:
-        is_good = invite_list(config, out);
+        is_good = command_list(config, &invite_pages, out);
         break;
     default:
         is_good = invite_revoke(config, out);
@@ -65,58 +69,6 @@ static bool invite_create(const struct config *config, struct buf *out)
     buf_release(&question);
     buf_release(&body);
     return is_good;
-}
-
-static bool invite_list(const struct config *config, struct buf *out)
-{
-    bool is_json = config->command_flags[FLAG_JSON];
-    bool is_first = true;
-    bool is_good = true;
-    int64_t after_id = 0;
-    int64_t before_id = -1;
-    char target[64];
-    struct buf body, page;
-
-    buf_init(&body, ADMIN_ANSWER_MAX_BYTES);
-    buf_init(&page, ADMIN_ANSWER_MAX_BYTES);
-    if (!is_json) {
-        buf_append_format(&page, "%-10s %-8s %8s  %-24s  %s\n", "ID", "STATE", "ACCOUNTS",
-                          "CREATED", "UNTIL");
-    }
-    while (is_good && after_id != before_id) {
-        before_id = after_id;
-        buf_clear(&body);
-        (void)snprintf(target, sizeof target, "/invites?after=%lld", (long long)after_id);
-        is_good = command_ask(config, "GET", target, (struct str){NULL, 0}, &body) &&
-                  rows_show(config, buf_str(&body), &after_id, &is_first, &page) &&
-                  command_print(&page);
-    }
-    if (is_good && is_json) {
-        buf_append_str(out, is_first ? STR("[]\n") : STR("]\n"));
-    }
-    buf_release(&body);
-    buf_release(&page);
-    return is_good;
-}
-
-/* An empty page leaves *after_id as it is. */
-static bool rows_show(const struct config *config, struct str rows, int64_t *after_id,
-                      bool *is_first, struct buf *out)
-{
-    bool is_json = config->command_flags[FLAG_JSON];
-    struct str element;
-
-    while (json_element_next(&rows, &element)) {
-        if (is_json) {
-            buf_append_char(out, *is_first ? '[' : ',');
-        }
-        *is_first = false;
-        if (!row_show(element, after_id, out, is_json)) {
-            fprintf(stderr, "migchat-server: the server's list is not one of invites\n");
-            return false;
-        }
-    }
-    return true;
 }
 
 static bool row_show(struct str element, int64_t *after_id, struct buf *out, bool is_json)

@@ -1,8 +1,7 @@
-/* command_user.c - one question a command, but for the list, which is asked for in pages so that
- * neither side holds all of it.
- */
+/* command_user.c - one question a command, but for the list, which is asked for in pages. */
 #include "command_user.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,10 +18,6 @@
 /* More than a password may have, so that a longer one is refused and not cut. */
 #define PASSWORD_LINE_MAX_BYTES 1024u
 
-static bool user_list(const struct config *config, struct buf *out);
-static bool list_page_ask(const struct config *config, int64_t after_id, struct buf *out_body);
-static bool list_page_show(const struct config *config, struct str body, int64_t *after_id,
-                           bool *is_first, struct buf *out);
 static bool line_show(struct str element, int64_t *out_id, struct buf *out, bool is_json);
 static bool user_show(const struct config *config, struct buf *out);
 static bool user_change(const struct config *config, struct buf *out);
@@ -31,13 +26,21 @@ static bool question_write(const struct config *config, struct buf *out);
 static bool password_read(struct buf *out);
 static bool change_show(const struct config *config, struct str body, struct buf *out);
 
+static_assert(LIMIT_MAX == 1000, "the largest page is asked for");
+static const struct command_pages user_pages = {
+    .target = "/accounts?limit=1000&after=",
+    .heading = "ID         CREATED                  SESSIONS  NAME",
+    .rows = "accounts",
+    .show_row = line_show,
+};
+
 int command_user(const struct config *config, struct buf *out)
 {
     bool is_good;
 
     switch (config->command) {
     case COMMAND_USER_LIST:
-        is_good = user_list(config, out);
+        is_good = command_list(config, &user_pages, out);
         break;
     case COMMAND_USER_SHOW:
         is_good = name_is_asked(config->operands[0]) && user_show(config, out);
@@ -50,64 +53,6 @@ int command_user(const struct config *config, struct buf *out)
 }
 
 /* ---- list ------------------------------------------------------------------------------------*/
-
-static bool user_list(const struct config *config, struct buf *out)
-{
-    bool is_json = config->command_flags[FLAG_JSON];
-    bool is_first = true;
-    bool is_good = true;
-    int64_t after_id = 0;
-    int64_t before_id = -1;
-    struct buf body, page;
-
-    buf_init(&body, ADMIN_ANSWER_MAX_BYTES);
-    buf_init(&page, ADMIN_ANSWER_MAX_BYTES);
-    if (!is_json) {
-        buf_append_format(&page, "%-10s %-24s %8s  %s\n", "ID", "CREATED", "SESSIONS", "NAME");
-    }
-    while (is_good && after_id != before_id) {
-        before_id = after_id;
-        buf_clear(&body);
-        is_good = list_page_ask(config, after_id, &body) &&
-                  list_page_show(config, buf_str(&body), &after_id, &is_first, &page) &&
-                  command_print(&page);
-    }
-    if (is_good && is_json) {
-        buf_append_str(out, is_first ? STR("[]\n") : STR("]\n"));
-    }
-    buf_release(&body);
-    buf_release(&page);
-    return is_good;
-}
-
-static bool list_page_ask(const struct config *config, int64_t after_id, struct buf *out_body)
-{
-    char target[64];
-
-    snprintf(target, sizeof target, "/accounts?limit=%u&after=%lld", LIMIT_MAX,
-             (long long)after_id);
-    return command_ask(config, "GET", target, (struct str){NULL, 0}, out_body);
-}
-
-/* An empty page leaves *after_id as it is. */
-static bool list_page_show(const struct config *config, struct str body, int64_t *after_id,
-                           bool *is_first, struct buf *out)
-{
-    bool is_json = config->command_flags[FLAG_JSON];
-    struct str element;
-
-    while (json_element_next(&body, &element)) {
-        if (is_json) {
-            buf_append_char(out, *is_first ? '[' : ',');
-        }
-        *is_first = false;
-        if (!line_show(element, after_id, out, is_json)) {
-            fprintf(stderr, "migchat-server: the server's list is not one of accounts\n");
-            return false;
-        }
-    }
-    return true;
-}
 
 static bool line_show(struct str element, int64_t *out_id, struct buf *out, bool is_json)
 {
