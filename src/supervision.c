@@ -136,6 +136,6 @@ void supervision_end(struct supervision *supervision)
 {
     supervision->server = NULL;
     uv_close((uv_handle_t *)&supervision->pulse, NULL);
-    server_probe_release(&supervision->probe);
+    REQUIRE(!supervision->probe.is_out);
     notify_close(&supervision->notify);
 }

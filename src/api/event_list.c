@@ -52,7 +52,6 @@ static enum error list_begin(struct exchange *exchange, struct services *service
     int64_t seq = 0;
     int64_t head_seq = 0;
 
-    exchange->follow = (struct follow){0};
     enum error error = limit_read(exchange, &limit);
     if (error == OK) {
         error = wait_read(exchange, &wait_s);

@@ -16,7 +16,6 @@ enum error api_typing(struct exchange *exchange, struct services *services)
     bool is_given = false;
     int64_t other_id = 0;
 
-    exchange->follow = (struct follow){0};
     enum error error = request_parameter(&exchange->request, STR("with_user"), &exchange->arena,
                                          &is_given, &with_user);
     if (error != OK) {

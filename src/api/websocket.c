@@ -47,7 +47,7 @@ enum error api_websocket_open(struct exchange *exchange, struct services *servic
     if (error == OK && session.is_barred) {
         error = ERROR_ACCOUNT_DISABLED;
     }
-    exchange->follow.kind = FOLLOW_SOCKET;
+    exchange->follow = (struct follow){.kind = FOLLOW_SOCKET};
     if (error == ERROR_TOKEN_INVALID && is_of_protocol) {
         exchange->follow.is_refused = true;
         error = OK;
@@ -104,7 +104,6 @@ enum error api_websocket_command(struct exchange *exchange, struct services *ser
     struct str with_user;
     bool is_found = false;
 
-    exchange->follow = (struct follow){0};
     enum error error = command_read(exchange, &type, &with_user);
     if (error == OK) {
         error = store_session_exists(services->store, exchange->account_id, exchange->session_id,

@@ -65,18 +65,14 @@ void exchange_clear(struct exchange *exchange)
     exchange->notes_use = false;
     exchange->request_id[0] = '\0';
     exchange->began_at_ns = 0;
-    exchange->lent_at_ns = 0;
     exchange->account_id = 0;
     exchange->session_id = 0;
     exchange->work = NULL;
     exchange->may_be_kept = false;
     exchange->change = 0;
     exchange->page_is_made = false;
-    exchange->follow = (struct follow){0};
+    exchange->follow.kind = FOLLOW_NOTHING;
     exchange->is_resumed = false;
-    exchange->wait_left_s = 0;
-    exchange->reads = NULL;
-    exchange->probe = NULL;
 }
 
 void exchange_name(struct exchange *exchange)
@@ -164,7 +160,7 @@ void exchange_run_again(struct exchange *exchange, unsigned wait_left_s)
     exchange->step = 0;
     exchange->is_done = false;
     exchange->notes_use = false;
-    exchange->follow = (struct follow){0};
+    exchange->follow.kind = FOLLOW_NOTHING;
     exchange->is_resumed = true;
     exchange->wait_left_s = wait_left_s;
 }
@@ -182,6 +178,7 @@ void exchange_take_back(struct exchange *exchange)
     exchange->step = exchange->marked_step;
     exchange->begun_again = exchange->marked_begun_again;
     exchange->is_done = false;
+    exchange->follow.kind = FOLLOW_NOTHING;
 }
 
 static bool request_id_is_valid(struct str id)

@@ -46,8 +46,9 @@ struct follow {
 #define FOLLOW_WAIT_MAX_S 60u
 
 struct exchange {
-    struct list node;   /* in a lane's queue while lent */
-    struct conn *owner; /* whose it is; the lanes never look */
+    struct list node; /* in a lane's queue while lent */
+    struct conn
+        *owner; /* whose it is, NULL for those of streams and probes; the lanes never look */
     struct request request;
     struct response response;
     struct arena arena;
@@ -75,11 +76,11 @@ struct exchange {
     uint64_t change;
     bool page_is_made; /* in the batch that is run */
 
-    struct follow follow;       /* set by a handler */
+    struct follow follow;       /* set by a handler, whole; until then only its kind is right */
     struct event_reads *reads;  /* of the streams, which such an exchange belongs to; else NULL */
     struct server_probe *probe; /* net/probe.h, whose exchange it is; NULL for requests */
-    unsigned wait_left_s;       /* of a poll that is resumed; 0: it answers with what there is */
-    bool is_resumed;            /* a poll that was put aside and is run again */
+    bool is_resumed;            /* a poll that was put aside and is run again: it has waited */
+    unsigned wait_left_s;       /* so far that this is left; 0: it answers with what there is */
 };
 
 /* Never NULL. */

@@ -4,7 +4,8 @@
 
 void sse_opening_append(struct buf *out)
 {
-    buf_append_format(out, ": connected\nretry: %u\n\n", SSE_RETRY_MS);
+    buf_append_str(out, STR(": connected\n"));
+    sse_retry_append(out, SSE_RETRY_MS);
 }
 
 struct str sse_heartbeat(void)

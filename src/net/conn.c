@@ -403,10 +403,6 @@ void conn_exchange_returned(struct exchange *exchange)
 {
     struct conn *conn = exchange->owner;
 
-    if (exchange->reads != NULL) {
-        streams_read_returned(exchange->reads->streams, exchange);
-        return;
-    }
     conn->is_lent = false;
     if (conn->state == CONN_CLOSING) {
         conn_free_if_done(conn);

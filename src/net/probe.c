@@ -1,7 +1,6 @@
 /* probe.c - the exchange of a probe and the route it is of. */
 #include "net/probe.h"
 
-#include "base/require.h"
 #include "http/router.h"
 
 static enum error probe_step(struct exchange *exchange, struct services *services);
@@ -14,16 +13,13 @@ void server_probe_init(struct server_probe *probe, void (*on_answered)(struct se
     *probe = (struct server_probe){.on_answered = on_answered};
 }
 
-void server_probe_load(struct server_probe *probe)
+struct exchange *server_probe_exchange(struct server_probe *probe)
 {
-    REQUIRE(!probe->is_out);
-    if (probe->exchange == NULL) {
-        probe->exchange = exchange_new();
-    } else {
-        exchange_clear(probe->exchange);
-    }
-    probe->exchange->route = &probe_route;
-    probe->exchange->probe = probe;
+    struct exchange *exchange = exchange_new();
+
+    exchange->route = &probe_route;
+    exchange->probe = probe;
+    return exchange;
 }
 
 /* That it runs is the answer. */
@@ -32,13 +28,4 @@ static enum error probe_step(struct exchange *exchange, struct services *service
     (void)services;
     exchange->response.status = 204;
     return OK;
-}
-
-void server_probe_release(struct server_probe *probe)
-{
-    REQUIRE(!probe->is_out);
-    if (probe->exchange != NULL) {
-        exchange_free(probe->exchange);
-        probe->exchange = NULL;
-    }
 }

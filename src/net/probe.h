@@ -6,7 +6,7 @@
  * Uses:    base, http/exchange.
  * Used by: net/server, net/lane (never refused by a full queue), supervision.
  * Thread:  the loop.
- * Memory:  embedded in its owner; its exchange is made at the first question.
+ * Memory:  embedded in its owner; each question is an exchange of its own.
  */
 #ifndef MIGCHAT_NET_PROBE_H
 #define MIGCHAT_NET_PROBE_H
@@ -18,16 +18,13 @@
 struct server;
 
 struct server_probe {
-    struct server *server;     /* while it is out */
-    struct exchange *exchange; /* NULL until it is first sent */
-    bool is_out;               /* a lane has it */
+    struct server *server; /* while it is out */
+    bool is_out;           /* a lane has it */
     void (*on_answered)(struct server_probe *probe);
 };
 
 void server_probe_init(struct server_probe *probe, void (*on_answered)(struct server_probe *probe));
-/* Ready to be lent for its one step. */
-void server_probe_load(struct server_probe *probe);
-/* Not while it is out. */
-void server_probe_release(struct server_probe *probe);
+/* A question, to be lent for its one step; whoever gets it back frees it. */
+struct exchange *server_probe_exchange(struct server_probe *probe);
 
 #endif

@@ -44,6 +44,7 @@ static void durations_list(const struct server_settings *settings,
 static void timer_close(struct server *server);
 static void listeners_close(struct server *server);
 static void on_exchange_returned(struct exchange *exchange);
+static void probe_returned(struct exchange *exchange);
 static void on_connection_gone(struct connections *connections, unsigned place);
 static void on_read_over(struct connections *connections);
 static void on_deadline(struct deadlines *deadlines, struct deadline *deadline);
@@ -234,17 +235,25 @@ enum error server_open_lanes(struct server *server, const struct lane_plan plans
 
 static void on_exchange_returned(struct exchange *exchange)
 {
+    if (exchange->owner != NULL) {
+        conn_exchange_returned(exchange);
+    } else if (exchange->reads != NULL) {
+        streams_read_returned(exchange->reads->streams, exchange);
+    } else {
+        probe_returned(exchange);
+    }
+}
+
+static void probe_returned(struct exchange *exchange)
+{
     struct server_probe *probe = exchange->probe;
 
-    if (probe == NULL) {
-        conn_exchange_returned(exchange);
-        return;
-    }
     probe->is_out = false;
     probe->server->probes_out--;
     if (exchange->is_done) {
         probe->on_answered(probe);
     }
+    exchange_free(exchange);
     stop_if_done(probe->server);
 }
 
@@ -255,8 +264,10 @@ void server_probe_send(struct server *server, struct server_probe *probe)
     if (lanes == NULL || probe->is_out || server->is_stopping) {
         return;
     }
-    server_probe_load(probe);
-    if (lanes_lend(lanes, probe->exchange)) {
+    struct exchange *question = server_probe_exchange(probe);
+    if (!lanes_lend(lanes, question)) {
+        exchange_free(question);
+    } else {
         probe->is_out = true;
         probe->server = server;
         server->probes_out++;

@@ -48,6 +48,7 @@ static void on_turn(uv_idle_t *turn);
 static void reads_end(struct streams *streams, struct exchange *exchange);
 static void reads_fill(struct streams *streams, struct event_reads *reads);
 static const struct stream *stream_waiting(const struct followed *account);
+static bool stream_can_take(const struct stream *stream);
 static void account_returned(struct streams *streams, struct followed *account,
                              const struct exchange *exchange, const struct event_read *read);
 static struct event_reads *reads_take(struct streams *streams);
@@ -275,8 +276,7 @@ void streams_tell(struct streams *streams, int64_t account_id, struct str text)
         struct stream *stream = stream_of(node);
 
         next = node->next;
-        if (stream->kind != FOLLOW_POLL && !stream->is_behind && !stream->is_ending &&
-            !conn_is_writing(stream->conn)) {
+        if (stream_can_take(stream) && !stream->is_behind) {
             conn_tell(stream->conn, text);
         }
     }
@@ -325,12 +325,17 @@ static const struct stream *stream_waiting(const struct followed *account)
     for (struct list *node = account->streams.next; node != &account->streams; node = node->next) {
         const struct stream *stream = stream_of(node);
 
-        if (stream->kind != FOLLOW_POLL && stream->is_behind && !stream->is_ending &&
-            !conn_is_writing(stream->conn)) {
+        if (stream_can_take(stream) && stream->is_behind) {
             return stream;
         }
     }
     return NULL;
+}
+
+/* Events are for open streams, between two writes, until their session's end. */
+static bool stream_can_take(const struct stream *stream)
+{
+    return stream->kind != FOLLOW_POLL && !stream->is_ending && !conn_is_writing(stream->conn);
 }
 
 /* ---- reads -----------------------------------------------------------------------------------*/
@@ -428,8 +433,8 @@ static void account_returned(struct streams *streams, struct followed *account,
         }
         if (has_failed || (is_answered && read->verdict == EVENTS_OVER)) {
             conn_end_stream(stream->conn, has_failed);
-        } else if (is_read && stream->is_behind && !stream->is_ending &&
-                   !conn_is_writing(stream->conn) && stream->cursor_seq >= read->after_seq &&
+        } else if (is_read && stream_can_take(stream) && stream->is_behind &&
+                   stream->cursor_seq >= read->after_seq &&
                    stream->cursor_seq <= read->after_seq + (int64_t)read->count) {
             /* To the end: the others come first with the next read. */
             list_remove(node);
