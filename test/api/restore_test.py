@@ -1,4 +1,5 @@
 """`verify FILE` and `restore FILE`, as an operator runs them: on files that no server has open."""
+import json
 import os
 import pathlib
 import sqlite3
@@ -6,7 +7,7 @@ import stat
 
 import pytest
 
-from support import server
+from support import seen, server
 from support.api import Account, new_name
 from support.rust_database import RustDatabase
 
@@ -26,13 +27,22 @@ def refused(done, *words):
         assert word in done.stderr
 
 
+def invite(running):
+    done = running.command("invite", "create", "2", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)
+    seen.note_password(made["code"])
+    return made
+
+
 @pytest.fixture(name="backed_up")
 def fixture_backed_up(start, tmp_path):
-    """A running server with two accounts and three messages, and a backup of it."""
+    """A running server with two accounts, three messages and an invite, and a backup of it."""
     running = start()
     alice, bob = (running.api.create(new_name(name)) for name in ("alice", "bob"))
     for _ in range(3):
         alice.send(bob)
+    invite(running)
     done = running.command("backup", tmp_path / "backup.db")
     assert done.returncode == 0, done.stderr
     return running, alice, bob, tmp_path / "backup.db"
@@ -88,6 +98,8 @@ SPOILED = {
     "a gap in a log": (run_sql("DELETE FROM log WHERE seq = 2"), ("gap",)),
     "ids given again": (run_sql("UPDATE meta SET value = '1' WHERE key = 'next_message_id'"),
                         ("message ids that would be given again",)),
+    "invite ids given again": (run_sql("UPDATE meta SET value = '1' WHERE key = 'next_invite_id'"),
+                               ("invite ids that would be given again",)),
     "newer": (run_sql("PRAGMA user_version = 9999"), ("a newer server has written it",)),
     "foreign": (run_sql("DROP TABLE log"), ("it is not a MigChat database",)),
     "missing": (lambda path: path.unlink(), ("No such file",)),
@@ -174,6 +186,22 @@ def test_accounts_and_sessions_of_after_the_backup_leave_no_id_to_be_given_again
     assert newest.user_id > later.user_id
     (session,) = newest.sessions()
     assert session["id"] > max(each["id"] for each in again(running, alice).sessions()) + 1
+
+
+def test_disabled_accounts_and_invites_are_those_of_the_backup_and_no_id_is_given_again(backed_up):
+    running, alice, bob, backup = backed_up
+    assert running.command("user", "disable", bob.username).returncode == 0
+    assert running.command("backup", backup.with_name("later.db")).returncode == 0
+    assert running.command("user", "disable", alice.username).returncode == 0
+    assert running.command("user", "enable", bob.username).returncode == 0
+    later = invite(running)
+    assert running.command("invite", "revoke", str(later["id"])).returncode == 0
+    restore(running, backup.with_name("later.db"))
+    again(running, alice).get("/api/account").expect(200)
+    again(running, bob).get("/api/account").expect(403, "account_disabled")
+    listed = json.loads(running.command("invite", "list", "--json").stdout)
+    assert [each["id"] for each in listed] == [later["id"] - 1]
+    assert invite(running)["id"] == later["id"] + 1
 
 
 def test_no_one_time_key_is_handed_out_twice(start, tmp_path):

@@ -56,11 +56,18 @@ static const char *const faults[] = {
 };
 #define FAULT_COUNT (sizeof faults / sizeof faults[0])
 
+/* Of a database that has invites. */
+#define INVITES_SCHEMA 2
+static const char INVITES[] = "SELECT (SELECT coalesce(max(id), 0) FROM invite) >= coalesce("
+                              "(SELECT CAST(value AS INTEGER) FROM meta"
+                              " WHERE key = 'next_invite_id'), 0)";
+
 static const char PREKEYS[] = "SELECT account_id, public_key FROM one_time_prekey";
 static const char CLAIMED[] = "SELECT count(*) FROM claimed_prekey WHERE account_id = ?1"
                               " AND digest = ?2";
 
 static enum error rows_check(sqlite3 *database, struct store_summary *summary, char *reason);
+static enum error invites_check(sqlite3 *database, char *reason);
 static enum error prekeys_check(sqlite3 *database, char *reason);
 static int claimed_count(sqlite3_stmt *claimed, sqlite3_stmt *prekey, int64_t *out_count);
 static enum error unreadable(sqlite3 *database, int code, const char *sql, char *reason);
@@ -100,6 +107,9 @@ enum error check_database(sqlite3 *database, struct store_summary *out_summary, 
     }
     if (error == OK) {
         error = rows_check(database, &summary, reason);
+    }
+    if (error == OK && summary.schema >= INVITES_SCHEMA) {
+        error = invites_check(database, reason);
     }
     if (error == OK) {
         error = prekeys_check(database, reason);
@@ -172,6 +182,18 @@ static enum error rows_check(sqlite3 *database, struct store_summary *summary, c
     summary->unclaimed_prekeys = sqlite3_column_int64(statement, FAULT_COUNT + 3);
     summary->made_at_ms = sqlite3_column_int64(statement, FAULT_COUNT + 4);
     (void)sqlite3_finalize(statement);
+    return error;
+}
+
+static enum error invites_check(sqlite3 *database, char *reason)
+{
+    int64_t is_given_again = 0;
+    enum error error = connection_int(database, INVITES, &is_given_again);
+
+    if (error == OK && is_given_again != 0) {
+        (void)snprintf(reason, REASON_MAX_BYTES, "it has invite ids that would be given again");
+        error = ERROR_INTERNAL;
+    }
     return error;
 }
 
