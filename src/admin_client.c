@@ -62,8 +62,7 @@ static int admin_connect(const struct config *config)
 
     static_assert(sizeof(address.sun_path) == CONFIG_SOCKET_MAX_BYTES, "a path of one fits");
     if (!config_admin_socket(config, address.sun_path)) {
-        fprintf(stderr, "migchat-server: there is no admin socket: give its path with "
-                        "--admin-socket, or the database's with --db\n");
+        fprintf(stderr, "migchat-server: %s\n", config_admin_socket_lack(config));
         return -1;
     }
     opened = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

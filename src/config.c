@@ -354,11 +354,11 @@ static void unfit_values_warn(const struct config *config, struct buf *message)
                                     "is reached first\n"));
     }
     char socket[CONFIG_SOCKET_MAX_BYTES];
-    if (!config_admin_socket(config, socket) && config_text(config, OPTION_ADMIN_SOCKET).len == 0 &&
+    /* Of the others, those that ask over it tell when they do. */
+    if ((config->command == COMMAND_SERVE || config->command == COMMAND_CHECK) &&
+        !config_admin_socket(config, socket) && config_text(config, OPTION_ADMIN_SOCKET).len == 0 &&
         !config_is_in_memory(config)) {
-        buf_append_str(message,
-                       STR("the database's path is too long for an admin socket beside it: "
-                           "name one with admin-socket\n"));
+        buf_append_format(message, "%s\n", config_admin_socket_lack(config));
     }
     if (config_number(config, OPTION_MAX_BODIES_BYTES) < body_max_bytes) {
         buf_append_str(message, STR("max-bodies-bytes is below max-body-bytes: the largest body "
@@ -399,8 +399,19 @@ bool config_admin_socket(const struct config *config, char out[CONFIG_SOCKET_MAX
     } else {
         len = snprintf(out, CONFIG_SOCKET_MAX_BYTES, "%.*s.sock", STR_ARGS(database));
     }
-    /* A path that is too long for a socket is none; `config check` warns. */
+    /* A path that is too long for a socket is none; config_admin_socket_lack tells. */
     return len > 0 && (size_t)len < CONFIG_SOCKET_MAX_BYTES;
+}
+
+const char *config_admin_socket_lack(const struct config *config)
+{
+    if (config_text(config, OPTION_ADMIN_SOCKET).len > 0) {
+        return "admin-socket is none, so nobody can ask a server";
+    }
+    return config_is_in_memory(config)
+               ? "a database in memory has no admin socket beside it: name one with admin-socket"
+               : "the database's path is too long for an admin socket beside it: name one with "
+                 "admin-socket";
 }
 
 size_t config_origins(const struct config *config, struct str out[CONFIG_ORIGINS_MAX],

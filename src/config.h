@@ -111,8 +111,8 @@ enum config_checkpoint { CHECKPOINT_OWN, CHECKPOINT_EXTERNAL };
            "auto", "auto|text|json|journal",                                                       \
            "auto: text on a terminal, with priorities for the journal, else JSON lines")
 
-/* What a reload takes over, because the loop or the log alone goes by it; for the rest the server
- * is started again. X(name) */
+/* What a reload takes over: the loop or the log alone goes by it, or a request looks at it once.
+ * For the rest the server is started again. X(name) */
 #define CONFIG_RELOADABLE_MAP(X)                                                                   \
     X(HEAD_TIMEOUT_MS)                                                                             \
     X(BODY_TIMEOUT_MS)                                                                             \
@@ -123,6 +123,7 @@ enum config_checkpoint { CHECKPOINT_OWN, CHECKPOINT_EXTERNAL };
     X(MAX_BODIES_BYTES)                                                                            \
     X(MAX_CONNECTIONS)                                                                             \
     X(CORS_ORIGINS)                                                                                \
+    X(SIGNUP)                                                                                      \
     X(LOG_LEVEL)                                                                                   \
     X(LOG_FORMAT)
 
@@ -245,6 +246,8 @@ bool config_is_in_memory(const struct config *config);
  * is none. */
 #define CONFIG_SOCKET_MAX_BYTES 108u
 bool config_admin_socket(const struct config *config, char out[CONFIG_SOCKET_MAX_BYTES]);
+/* Why there is none, for people. */
+const char *config_admin_socket_lack(const struct config *config);
 /* The address and port of an option of the form ADDRESS:PORT or [IPv6]:PORT, the address into
  * `out`, which ends in NUL then: false when it is "none". */
 #define CONFIG_ADDRESS_MAX_BYTES 64u

@@ -48,6 +48,11 @@ static void help_append_option(struct buf *out, enum option option)
     size_t line_at = out->len;
 
     buf_append_format(out, "  --%s %s", row->flag, row->word);
+    if (out->len - line_at + 2 > HELP_COLUMN) {
+        /* A long one has a line of its own. */
+        buf_append_char(out, '\n');
+        line_at = out->len;
+    }
     text_pad(out, line_at, HELP_COLUMN);
     buf_append_format(out, "%s", row->help);
     if (row->initial[0] != '\0') {

@@ -140,6 +140,7 @@ static void limits_set(struct serving *serving, unsigned connections_max)
         settings->listeners[i].admission.body_max_bytes =
             (size_t)config_number(config, OPTION_MAX_BODY_BYTES);
     }
+    atomic_store(&serving->plan->crew->settings.signup, (int)config_number(config, OPTION_SIGNUP));
     cors->origins = serving->texts.origins;
     cors->origin_count =
         (unsigned)config_origins(config, serving->texts.origins, &cors->allows_all);

@@ -58,7 +58,6 @@ void crew_prepare(const struct config *config, struct readiness *readiness, stru
                 .message_max_bytes = (size_t)config_number(config, OPTION_MAX_MESSAGE_BYTES),
                 .password_cost = (unsigned)config_number(config, OPTION_PASSWORD_COST),
                 .password_min_bytes = (unsigned)config_number(config, OPTION_MIN_PASSWORD_BYTES),
-                .signup = (enum signup)config_number(config, OPTION_SIGNUP),
             },
         .plans =
             {

@@ -14,8 +14,8 @@
 #include "domain/invite.h"
 #include "domain/name.h"
 
-static enum error signup_check(const struct services *services, struct str invite,
-                               int64_t *out_invite_id);
+static enum error signup_check(const struct services *services, bool needs_invite,
+                               struct str invite, int64_t *out_invite_id);
 static enum error own_hash_find(struct exchange *exchange, struct store *store);
 static enum error own_password_check(struct exchange *exchange, struct services *services);
 
@@ -27,8 +27,10 @@ enum error api_account_create_read(struct exchange *exchange, struct services *s
                                     {.name = "password", .form = JSON_TEXT},
                                     {.name = "invite", .form = JSON_TEXT, .is_optional = true}};
     int64_t invite_id = 0;
+    /* Once for all steps: a reload may come between them. */
+    enum signup signup = (enum signup)atomic_load(&services->settings->signup);
 
-    if (services->settings->signup == SIGNUP_CLOSED) {
+    if (signup == SIGNUP_CLOSED) {
         return ERROR_SIGNUP_CLOSED;
     }
     enum error error = body_read(exchange, members, 3);
@@ -37,7 +39,7 @@ enum error api_account_create_read(struct exchange *exchange, struct services *s
     }
     /* First, so that who has none learns nothing about names, and costs no hash. */
     struct str invite = members[2].is_present ? members[2].text : STR("");
-    error = signup_check(services, invite, &invite_id);
+    error = signup_check(services, signup == SIGNUP_INVITE, invite, &invite_id);
     if (error != OK) {
         return error;
     }
@@ -53,6 +55,7 @@ enum error api_account_create_read(struct exchange *exchange, struct services *s
     exchange->work->account.username = members[0].text;
     exchange->work->account.password = members[1].text;
     exchange->work->account.invite = invite;
+    exchange->work->account.needs_invite = signup == SIGNUP_INVITE;
     return name_check_free(services->store, members[0].text, 0, services->now_ms, &exchange->arena);
 }
 
@@ -71,7 +74,7 @@ enum error api_account_create_write(struct exchange *exchange, struct services *
     int64_t invite_id = 0;
 
     /* Again: since it was read, others may have used it up. */
-    enum error error = signup_check(services, work->invite, &invite_id);
+    enum error error = signup_check(services, work->needs_invite, work->invite, &invite_id);
     if (error == OK) {
         error = account_create(services->store, work->username, work->new_hash, services->now_ms,
                                &exchange->arena, &issued);
@@ -86,13 +89,12 @@ enum error api_account_create_write(struct exchange *exchange, struct services *
 }
 
 /* Where all may sign up, *out_invite_id is 0: an invite is not looked at, nor used. */
-static enum error signup_check(const struct services *services, struct str invite,
-                               int64_t *out_invite_id)
+static enum error signup_check(const struct services *services, bool needs_invite,
+                               struct str invite, int64_t *out_invite_id)
 {
     *out_invite_id = 0;
-    return services->settings->signup == SIGNUP_INVITE
-               ? invite_check(services->store, invite, services->now_ms, out_invite_id)
-               : OK;
+    return needs_invite ? invite_check(services->store, invite, services->now_ms, out_invite_id)
+                        : OK;
 }
 
 /* ---- GET /api/account ------------------------------------------------------------------------*/

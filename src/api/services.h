@@ -7,6 +7,7 @@
 #ifndef MIGCHAT_API_SERVICES_H
 #define MIGCHAT_API_SERVICES_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,7 +23,7 @@ struct api_settings {
     size_t message_max_bytes;
     unsigned password_cost;
     unsigned password_min_bytes;
-    enum signup signup;
+    atomic_int signup; /* enum signup; a reload sets it */
 };
 
 struct kept_answers;    /* api/kept_answers.h */

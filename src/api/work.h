@@ -25,6 +25,7 @@ struct account_work {
     struct str new_password;
     struct str label;  /* ptr NULL without one */
     struct str invite; /* empty without one */
+    bool needs_invite;
     int64_t account_id;
     unsigned cost;           /* what a wrong password must take */
     struct str checked_hash; /* the account's when it was read; empty for nobody */

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from support import seen
+from support.api import new_name
 from support.http import SLOWNESS, Connection, request_bytes
 from support.server import Server, binary, environment
 from support.systemd import Notified, abstract_name
@@ -104,6 +106,21 @@ def test_connections_at_once(reloaded):
     reloaded.set("max-connections=2")
     waiting.answer().expect(200)
     waiting.close()
+
+
+def test_who_may_sign_up_counts_at_once(reloaded):
+    server = reloaded.server
+
+    def sign_up():
+        return server.api.create_raw(new_name(), seen.new_password())
+
+    sign_up().expect(200)
+    assert reloaded.set("signup=closed")["options"] == "signup"
+    sign_up().expect(403, "signup_closed")
+    reloaded.set("signup=invite")
+    sign_up().expect(403, "invite_invalid")
+    reloaded.set()
+    sign_up().expect(200)
 
 
 def test_the_log_follows(reloaded):

@@ -442,6 +442,30 @@ static void values_that_do_not_fit_together_are_warned_of(void **state)
     reading_end(&reading);
 }
 
+/* A name that is too long for an admin socket beside the database matters to who opens one. */
+static void a_long_name_is_warned_of_where_it_matters(void **state)
+{
+    static const char *const commands[][3] = {
+        {"serve"}, {"config", "check"}, {"verify", "backup.db"}, {"config", "dump"}, {"routes"}};
+    char database[200] = "--db=/tmp/";
+    struct reading reading;
+
+    (void)state;
+    memset(database + strlen(database), 'x', sizeof database - strlen(database) - 1);
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        const char *const words[] = {database, commands[i][0], commands[i][1], NULL};
+
+        read_with(&reading, words, NULL);
+        assert_int_equal(reading.outcome, CONFIG_READY);
+        if (i < 2) {
+            assert_says(&reading, "too long for an admin socket");
+        } else {
+            assert_string_equal(reading.message.ptr, "");
+        }
+        reading_end(&reading);
+    }
+}
+
 static void origins_are_all_none_or_a_list(void **state)
 {
     struct str origins[CONFIG_ORIGINS_MAX];
@@ -554,7 +578,8 @@ static void help_shows_every_option_with_its_default_on_short_lines(void **state
     buf_append_char(&help, '\0');
     assert_false(help.overflowed);
 #define FLAG_IS_SHOWN(name, flag, variable, kind, least, most, choices, initial, word, text)       \
-    assert_non_null(strstr(help.ptr, "\n  --" flag " " word));
+    assert_true(strstr(help.ptr, "\n  --" flag " " word "  ") != NULL ||                           \
+                strstr(help.ptr, "\n  --" flag " " word "\n      ") != NULL);
 #define GROUP_IS_SHOWN(title) assert_non_null(strstr(help.ptr, "\n\n" title "\n"));
     CONFIG_MAP(FLAG_IS_SHOWN, GROUP_IS_SHOWN)
 #undef FLAG_IS_SHOWN
@@ -605,6 +630,7 @@ int main(void)
         cmocka_unit_test(all_mistakes_are_told_at_once),
         cmocka_unit_test(an_unknown_variable_is_only_a_warning),
         cmocka_unit_test(values_that_do_not_fit_together_are_warned_of),
+        cmocka_unit_test(a_long_name_is_warned_of_where_it_matters),
         cmocka_unit_test(origins_are_all_none_or_a_list),
         cmocka_unit_test(addresses_are_ipv4_or_ipv6),
         cmocka_unit_test(commands_are_understood_before_and_behind_flags),
