@@ -3,6 +3,7 @@
 import dataclasses
 import statistics
 
+from followers import POLL, SSE, WEBSOCKET
 from servers import BARE, FASTIFY, MIGCHAT, NGINX, RAW, TUNED
 
 MB = 1_000_000
@@ -95,6 +96,16 @@ def all_bars():
             lambda results: FIT_CONNECTIONS * (results["idle-limit-full"][MIGCHAT]["user_bytes_each"]
                                                + results["idle-limit-full"][MIGCHAT]["kernel_bytes_each"]) / MB,
             FIT_BYTES / MB, True, "MB"),
+        *(Bar("event-latency", f"p50 by {kind}", single("event-latency", f"{kind}_p50_us", 1e-3), 0.3, True, "ms")
+          for kind in (SSE, WEBSOCKET, POLL)),
+        *(Bar("event-latency", f"p99 by {kind}", single("event-latency", f"{kind}_p99_us", 1e-3), 2, True, "ms")
+          for kind in (SSE, WEBSOCKET, POLL)),
+        *(Bar("catch-up", f"by {kind}", single("catch-up", f"{kind}_per_s"), 60_000, unit="events/s")
+          for kind in (SSE, WEBSOCKET)),
+        Bar("send-followed", "not followed", single("send-followed", "ratio"), 0.6),
+        Bar("reconnect", "", single("reconnect", "s"), 3, True, "s"),
+        Bar("idle-streams", "each, user memory", single("idle-streams", "user_bytes_each"), 1536, True, "bytes"),
+        Bar("idle-streams", "with the streams", single("idle-streams", "rss", 1 / MB), 32, True, "MB"),
         Bar("start-empty", "", single("start-empty", "ms"), 8, True, "ms", aim="≤ 5 ms"),
         Bar("start-history", "", single("start-history", "ms"), 20, True, "ms", aim="≤ 5 ms"),
     ]

@@ -24,6 +24,7 @@ import bars
 import figures
 import instructions
 import machine
+import realtime
 import report
 import seeds
 import servers
@@ -240,7 +241,7 @@ class Bench:
                     self.results.setdefault(workload.key, {}).setdefault(name, []).append(result)
         if any(each.sends for each in chosen):
             self.checks.append("after each run of sends the database held exactly the acknowledged ones")
-        for key, text, measure in figures.all_figures():
+        for key, text, measure in figures.all_figures() + realtime.all_figures():
             if self.is_wanted(key) and (self.options.full or not key.endswith("-full")):
                 self.say(text)
                 for name, result in measure(self).items():
@@ -275,7 +276,7 @@ def main():
     if options.list:
         for each in workloads.all_workloads():
             print(f"{each.key:24} {each.text}{' (--full)' if each.only_full else ''}")
-        for key, text, _ in figures.all_figures():
+        for key, text, _ in figures.all_figures() + realtime.all_figures():
             print(f"{key:24} {text}")
         return 0
     tools = servers.Tools(pathlib.Path(options.build), pathlib.Path(options.binary), say)

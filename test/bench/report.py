@@ -6,6 +6,8 @@ import statistics
 
 import figures
 import machine
+import realtime
+from followers import POLL, SSE, WEBSOCKET
 from servers import MIGCHAT
 
 MB = 1_000_000
@@ -23,7 +25,7 @@ def table(bench, chosen, verdicts, took_s):
     lines += ["| " + " | ".join(HEAD) + " |", "|---|---|--:|--:|--:|--:|---|"]
     for workload in chosen:
         lines += rows_of(bench, workload, verdicts)
-    for key, text, _ in figures.all_figures():
+    for key, text, _ in figures.all_figures() + realtime.all_figures():
         lines += figure_rows(bench.results.get(key, {}), key, text, verdicts)
     judged = [verdict.reached for verdict in verdicts]
     lines += ["", f"{sum(judged)} of {len(judged)} bars reached. " + "; ".join(bench.checks) + "."]
@@ -79,6 +81,19 @@ def figure(found):
         return f"{found['acknowledged']:,} acknowledged, {found['stored']:,} stored"
     if "ms" in found:
         return f"{found['ms']:.1f} ms ({found['least_ms']:.1f}–{found['most_ms']:.1f})"
+    if "sse_per_s" in found:
+        return ", ".join(f"{kind} {found[f'{kind}_per_s']:,.0f} events/s" for kind in (SSE, WEBSOCKET))
+    if "sse_p50_us" in found:
+        return ", ".join(f"{kind} p50 {found[f'{kind}_p50_us'] / 1e3:.2f} p99 {found[f'{kind}_p99_us'] / 1e3:.2f} ms"
+                         for kind in (SSE, WEBSOCKET, POLL))
+    if "ratio" in found:
+        return (f"{found['followed_per_s']:,.0f}/s followed, {found['ratio']:.2f} × not followed; "
+                f"{found['events']:,} events, the last {found['most_late_ms']:.0f} ms after the last answer")
+    if "most_s" in found:
+        return f"{found['s']:.2f} s ({found['least_s']:.2f}–{found['most_s']:.2f})"
+    if "streams" in found:
+        return (f"{found['user_bytes_each']:,.0f} bytes each; "
+                f"{found['rss'] / MB:.1f} MB with {found['streams']:,}")
     if "user_bytes_each" in found:
         return (f"{found['user_bytes_each']:,.0f} bytes each (kernel {found['kernel_bytes_each']:,.0f}); "
                 f"{found['start_rss'] / MB:.1f} MB at start, {found['rss'] / MB:.1f} MB with "

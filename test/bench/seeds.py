@@ -77,6 +77,7 @@ class Crowd:
 SEEDS = {
     "empty": (),
     "accounts": (Crowd("user", 1_000),),
+    "crowd": (Crowd("one", 10_000),),
     "lists": (Circle("hundred", 2_000, 2), Circle("couple", 1_000, 4), Circle("thousand", 64, 20),
               Circle("tenthousand", 64, 200)),
     "history": (Star("history3x", 1_000), Star("history4x", 10_000), Star("history5x", 100_000),

@@ -260,6 +260,9 @@ class Client:
     def ask(self, asked):
         """(status, fields, body)"""
         self.connection.sendall(asked)
+        return self.answer()
+
+    def answer(self):
         status = int(self.file.readline().split()[1])
         fields = {}
         while line := self.file.readline().strip():
