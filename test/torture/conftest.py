@@ -1,0 +1,14 @@
+"""What every test here does: it prints its figures, in short runs as well."""
+
+import pytest
+
+from support import torture
+
+
+@pytest.fixture
+def tell(request, capsys):
+    """Prints a line that pytest does not keep to itself."""
+    def line(text):
+        with capsys.disabled():
+            print(f"\n{request.node.name}, seed {torture.SEED}: {text}", flush=True)
+    return line
