@@ -26,7 +26,9 @@ static void row_label(const struct listener_traffic *listener, size_t row,
 static void status_text(uint16_t status, char out[STATUS_BYTES]);
 static void tallies_write(struct metrics_writer *writer, const struct traffic *traffic);
 static void pauses_write(struct metrics_writer *writer, const struct traffic *traffic);
+static void streams_write(struct metrics_writer *writer, const struct stream_traffic *streams);
 static void bodies_write(struct metrics_writer *writer, const struct traffic *traffic);
+static void held_write(struct metrics_writer *writer, const struct traffic *traffic);
 
 static uint64_t connections_accepted(const struct listener_traffic *listener);
 static uint64_t connections_max(const struct listener_traffic *listener);
@@ -63,7 +65,9 @@ void metrics_write_traffic(struct metrics_writer *writer, const struct traffic *
     durations_write(writer, traffic);
     tallies_write(writer, traffic);
     pauses_write(writer, traffic);
+    streams_write(writer, traffic->streams);
     bodies_write(writer, traffic);
+    held_write(writer, traffic);
 }
 
 static void requests_write(struct metrics_writer *writer, const struct traffic *traffic)
@@ -187,7 +191,20 @@ static void pauses_write(struct metrics_writer *writer, const struct traffic *tr
     }
 }
 
-/* What requests and connections hold. */
+static void streams_write(struct metrics_writer *writer, const struct stream_traffic *streams)
+{
+    static const char *const kinds[STREAM_KIND_COUNT] = {"poll", "sse", "websocket"};
+
+    metrics_family(writer, METRICS_GAUGE, "migchat_streams", "",
+                   "Clients that wait for what comes, by how they do.");
+    for (unsigned kind = 0; kind < STREAM_KIND_COUNT; kind++) {
+        const struct metrics_label labels[] = {{"kind", kinds[kind]}, {NULL, NULL}};
+
+        metrics_value(writer, labels, streams->counts[kind]);
+    }
+}
+
+/* What requests hold. */
 static void bodies_write(struct metrics_writer *writer, const struct traffic *traffic)
 {
     metrics_number(writer, METRICS_GAUGE, "migchat_bodies_bytes", "bytes",
@@ -200,4 +217,26 @@ static void bodies_write(struct metrics_writer *writer, const struct traffic *tr
     metrics_number(writer, METRICS_COUNTER, "migchat_answers_recalled", "",
                    "Lists given again from memory, since nothing had changed.",
                    tally_read(&traffic->recalled));
+}
+
+/* Counted from what there is, so that it costs a scrape little and a request nothing. Answers on
+ * their way to a socket are not in it: a connection has a buffer for them while it writes. */
+static void held_write(struct metrics_writer *writer, const struct traffic *traffic)
+{
+    static const char *const parts[] = {"connections", "streams", "requests"};
+    uint64_t connections = 0;
+
+    for (unsigned i = 0; i < LISTENERS_MAX; i++) {
+        connections += traffic_connections(&traffic->listeners[i]);
+    }
+    const uint64_t held_bytes[] = {connections * traffic->connection_idle_bytes,
+                                   traffic->streams->held_bytes, *traffic->held_bytes};
+    metrics_family(writer, METRICS_GAUGE, "migchat_connections_bytes", "bytes",
+                   "Memory of all open connections: their state, what streams add to it, and their "
+                   "unfinished requests. Without answers that are being written.");
+    for (size_t part = 0; part < sizeof parts / sizeof parts[0]; part++) {
+        const struct metrics_label labels[] = {{"part", parts[part]}, {NULL, NULL}};
+
+        metrics_value(writer, labels, held_bytes[part]);
+    }
 }

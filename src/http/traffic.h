@@ -60,6 +60,14 @@ struct lane_traffic {
     struct tally refused;       /* exchanges that were one too many */
 };
 
+/* How a client waits for what comes in an account's log. */
+enum stream_kind { STREAM_POLL, STREAM_SSE, STREAM_WEBSOCKET, STREAM_KIND_COUNT };
+
+struct stream_traffic {
+    unsigned counts[STREAM_KIND_COUNT]; /* open ones */
+    size_t held_bytes;                  /* all of them, and the accounts they follow */
+};
+
 struct traffic {
     struct listener_traffic listeners[LISTENERS_MAX];
     struct lane_traffic lanes[LANE_COUNT];
@@ -68,6 +76,7 @@ struct traffic {
     const size_t *held_bytes;     /* of requests that are not answered yet */
     size_t bodies_max_bytes;      /* what that can be */
     size_t connection_idle_bytes; /* what an open connection costs that does nothing */
+    const struct stream_traffic *streams;
 };
 
 /* The listener with this place begins; before it counts. `for_whom` outlives it. */

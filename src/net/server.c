@@ -106,6 +106,7 @@ static void traffic_start(struct server *server)
     traffic->held_bytes = &server->connections.held_bytes;
     traffic->bodies_max_bytes = server->settings.bodies_max_bytes;
     traffic->connection_idle_bytes = sizeof(struct conn);
+    traffic->streams = &server->connections.streams.traffic;
 }
 
 static enum error listeners_open(struct server *server)

@@ -35,6 +35,7 @@ struct followed {
     bool is_lent;
 };
 
+static enum stream_kind traffic_kind(const struct stream *stream);
 static struct followed *followed_find(const struct streams *streams, int64_t account_id);
 static struct followed *followed_take(struct streams *streams, int64_t account_id);
 static void buckets_grow(struct streams *streams);
@@ -96,11 +97,8 @@ struct stream *stream_new(struct streams *streams, struct conn *conn,
     stream->session_id = exchange->session_id;
     stream->account = followed_take(streams, exchange->account_id);
     list_append(&stream->account->streams, &stream->node);
-    if (stream->kind == FOLLOW_POLL) {
-        streams->poll_count++;
-    } else {
-        streams->stream_count++;
-    }
+    streams->traffic.counts[traffic_kind(stream)]++;
+    streams->traffic.held_bytes += sizeof *stream;
     stream->is_behind =
         exchange->follow.is_behind ||
         changes_of_log_since(streams->changes, exchange->account_id, exchange->change);
@@ -117,11 +115,8 @@ void stream_free(struct streams *streams, struct stream *stream)
     struct followed *account = stream->account;
 
     list_remove(&stream->node);
-    if (stream->kind == FOLLOW_POLL) {
-        streams->poll_count--;
-    } else {
-        streams->stream_count--;
-    }
+    streams->traffic.counts[traffic_kind(stream)]--;
+    streams->traffic.held_bytes -= sizeof *stream;
     free(stream->kept_head);
     websocket_free(&stream->socket);
     if (stream->commands != NULL) {
@@ -130,6 +125,18 @@ void stream_free(struct streams *streams, struct stream *stream)
     }
     free(stream);
     followed_free_if_done(streams, account);
+}
+
+static enum stream_kind traffic_kind(const struct stream *stream)
+{
+    switch ((enum follow_kind)stream->kind) {
+    case FOLLOW_EVENTS:
+        return STREAM_SSE;
+    case FOLLOW_SOCKET:
+        return STREAM_WEBSOCKET;
+    default:
+        return STREAM_POLL;
+    }
 }
 
 static struct followed *followed_find(const struct streams *streams, int64_t account_id)
@@ -160,6 +167,7 @@ static struct followed *followed_take(struct streams *streams, int64_t account_i
     account->next = *bucket;
     *bucket = account;
     streams->account_count++;
+    streams->traffic.held_bytes += sizeof *account;
     changes_follow(streams->changes, account_id);
     return account;
 }
@@ -172,6 +180,7 @@ static void buckets_grow(struct streams *streams)
     streams->bucket_count = old_count == 0 ? BUCKETS_FIRST : 2 * old_count;
     streams->buckets = calloc(streams->bucket_count, sizeof(struct followed *));
     REQUIRE(streams->buckets != NULL);
+    streams->traffic.held_bytes += (streams->bucket_count - old_count) * sizeof(struct followed *);
     for (size_t i = 0; i < old_count; i++) {
         struct followed *account = old[i];
 
@@ -204,6 +213,7 @@ static void followed_free_if_done(struct streams *streams, struct followed *acco
     }
     *place = account->next;
     streams->account_count--;
+    streams->traffic.held_bytes -= sizeof *account;
     list_remove(&account->due);
     changes_unfollow(streams->changes, account->account_id);
     free(account);

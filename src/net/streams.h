@@ -22,6 +22,7 @@
 #include "base/changes.h"
 #include "base/list.h"
 #include "http/exchange.h"
+#include "http/traffic.h"
 
 struct conn;
 struct connections;
@@ -59,8 +60,7 @@ struct streams {
     unsigned reads_lent;
     struct list pool;   /* of struct event_reads */
     struct buf scratch; /* frames of one write, for all */
-    unsigned poll_count;
-    unsigned stream_count;
+    struct stream_traffic traffic;
 };
 
 /* `connections` has loop, settings and lanes. Its handle is closed by streams_close. */

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from support import metrics
+from support import events, metrics
 from support.http import SLOWNESS, Connection, request_bytes
 from support.metrics import Scrape
 from support.server import run
@@ -142,6 +142,39 @@ def test_what_unfinished_requests_hold_and_refusals_for_it(start):
         second.answer("POST", "/api/messages/send").expect(503, "overloaded")
     scrape = wait_until(running, lambda scrape: scrape["migchat_refusals_total", {"limit": "bodies"}] == 1)
     wait_until(running, lambda scrape: scrape["migchat_bodies_bytes"] < 12000)
+
+
+def test_streams_are_counted_by_kind_with_what_they_hold(watched):
+    def counts(scrape):
+        return [scrape["migchat_streams", {"kind": kind}] for kind in ("poll", "sse", "websocket")]
+
+    def held(scrape, part):
+        if part == "connections":
+            assert scrape["migchat_connections_bytes", {"part": part}] == (
+                scrape["migchat_connections"] * scrape["migchat_connection_idle_bytes"])
+        return scrape["migchat_connections_bytes", {"part": part}]
+
+    alice, bob = watched.api.create(), watched.api.create()
+    since = events.now(alice)
+    before = Scrape(watched)
+    assert counts(before) == [0, 0, 0] and held(before, "streams") == held(before, "requests") == 0
+    with Connection(watched.port) as first, Connection(watched.port) as second, \
+            events.EventStream(watched.port, alice.token), WebSocket(watched.port, alice.token), \
+            WebSocket(watched.port, bob.token), WebSocket(watched.port, bob.token):
+        for waiting in (first, second):
+            waiting.send(request_bytes("GET", f"/api/events?since={since}&wait=60",
+                                       [("Authorization", f"Bearer {alice.token}")]))
+        scrape = wait_until(watched, lambda scrape: counts(scrape) == [2, 1, 3])
+        assert held(scrape, "connections") >= held(before, "connections") + 6 * 100
+        assert 6 * 50 < held(scrape, "streams") < 6 * 500
+        assert 2 * 50 < held(scrape, "requests") < 2 * 500, "the heads of the polls"
+        bob.send(alice)
+        for waiting in (first, second):
+            waiting.answer("GET", "/api/events").expect(200)
+        wait_until(watched, lambda scrape: counts(scrape) == [0, 1, 3])
+    after = wait_until(watched, lambda scrape: counts(scrape) == [0, 0, 0] and held(scrape, "requests") == 0)
+    # The table of accounts that are followed stays.
+    assert held(after, "streams") < held(scrape, "streams") - 6 * 50
 
 
 def test_a_scrape_during_load_is_consistent(watched):
