@@ -78,7 +78,6 @@ static void conn_see_to_deadline(struct conn *conn);
 static enum deadline_kind deadline_wanted(const struct conn *conn);
 static int64_t now_ms(const struct conn *conn);
 static void on_closed(uv_handle_t *handle);
-static bool has_unread(const struct conn *conn);
 static void conn_free_if_done(struct conn *conn);
 
 void conn_open(struct connections *connections, int socket, unsigned listener)
@@ -426,21 +425,10 @@ void conn_drain(struct conn *conn)
     }
     if (conn_is_writing(conn)) {
         conn_set_state(conn, CONN_FINISHING);
-    } else if (!conn->has_answered || has_unread(conn)) {
-        /* Its request is here or on its way: it is still answered, as its last. */
-        conn_see_to_deadline(conn);
     } else {
-        conn_close(conn);
+        /* Its request may be on its way: it is still answered, as its last. */
+        conn_see_to_deadline(conn);
     }
-}
-
-static bool has_unread(const struct conn *conn)
-{
-    uv_os_fd_t descriptor;
-    char byte;
-
-    return uv_fileno((const uv_handle_t *)&conn->tcp, &descriptor) == 0 &&
-           recv(descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 void conn_close(struct conn *conn)

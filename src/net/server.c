@@ -28,7 +28,7 @@
 
 /* How soon accepting is tried again when descriptors ran out and none was closed. */
 #define ACCEPT_PAUSE_MS 250u
-/* For a client that connected just before the server drains to send what it connected for. */
+/* For a request that is on its way when the server drains. */
 #define FIRST_BYTE_MS 200u
 /* Proxies close what is silent for a minute; and it is how a stream whose client is gone is found.
  */

@@ -1,8 +1,12 @@
 """A listening socket that is handed in as systemd does (sd_listen_fds(3)): it is used, checked, and
 outlives the server, so that a restart refuses no connection."""
 
+import json
 import os
+import re
+import shutil
 import socket
+import subprocess
 import tempfile
 import threading
 
@@ -83,6 +87,38 @@ def test_a_restart_under_load_refuses_no_connection(tmp_path, listening):
         server.stop()
     assert not failures, f"{len(failures)} of {len(answers)}: {failures[:5]}"
     assert not set(answers) - {b"200", b"503"}
+
+
+# What wrk counts as errors, as JSON in the last line.
+WRK_REPORT = """
+done = function(summary)
+  local errors = summary.errors
+  io.write(string.format('{"requests":%d,"connect":%d,"read":%d,"write":%d,"status":%d,"timeout":%d}',
+           summary.requests, errors.connect, errors.read, errors.write, errors.status, errors.timeout))
+end
+"""
+WRK_S = 3
+
+
+@pytest.mark.parametrize("fields", ((), ("-H", "Connection: close")), ids=("kept", "new"))
+def test_a_restart_under_wrk_loses_no_request(tmp_path, listening, fields):
+    """On connections that are kept and with a new one for each request."""
+    assert shutil.which("wrk"), "wrk is missing; ./run test installs it"
+    report = tmp_path / "report.lua"
+    report.write_text(WRK_REPORT)
+    host, port = listening.getsockname()
+    restarts = 0
+    with Server(tmp_path / "own", handed=listening) as server:
+        with subprocess.Popen(["wrk", "-t1", "-c16", f"-d{WRK_S}s", f"--timeout={ANSWER_DEADLINE_S}s",
+                               f"--script={report}", *fields, f"http://{host}:{port}/health"],
+                              stdout=subprocess.PIPE, text=True) as wrk:
+            while wrk.poll() is None:
+                server.restart()
+                restarts += wrk.poll() is None
+            said = wrk.stdout.read()
+        told = json.loads(re.search(r"\{.*\}", said)[0])
+        assert told.pop("requests") > 0 and restarts > 0, said
+        assert set(told.values()) == {0}, said
 
 
 def test_sockets_of_another_process_are_not_ours(start):
