@@ -277,7 +277,7 @@ def portable_sql(path, text):
 # --- the rest of the tree -------------------------------------------------------------------------
 
 PURPOSES = ("build", "runtime", "test", "test-unpack", "lint", "deb", "test-deb", "bench", "node", "unpack",
-            "image", "proxy")
+            "image")
 
 
 @check(r"^deps/packages\.tsv$")

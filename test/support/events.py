@@ -40,12 +40,13 @@ class EventStream:
     """GET /api/events/stream, open from the constructor on."""
 
     def __init__(self, port, token, since=None, last_id=None, receive_buffer=None,
-                 version="HTTP/1.1", address="127.0.0.1"):
+                 version="HTTP/1.1", address="127.0.0.1",
+                 connect=Connection, host="localhost"):
         fields = [("Authorization", f"Bearer {token}")]
         fields += [("Last-Event-ID", last_id)] if last_id is not None else []
         target = with_query("/api/events/stream", since=since)
-        self.connection = Connection(port, address, receive_buffer)
-        self.connection.send(request_bytes("GET", target, fields, version=version))
+        self.connection = connect(port, address, receive_buffer)
+        self.connection.send(request_bytes("GET", target, fields, version=version, host=host))
         self.response = self.connection.head()
         self.is_chunked = self.response.all("transfer-encoding") == ["chunked"]
         self.text = b""

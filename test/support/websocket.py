@@ -46,13 +46,13 @@ class WebSocket:
     """Open from the constructor on; .response is the answer to the handshake."""
 
     def __init__(self, port, token=None, since=None, protocols=(), receive_buffer=None,
-                 address="127.0.0.1", **handshake):
+                 address="127.0.0.1", connect=Connection, host="localhost", **handshake):
         fields = handshake_fields(**handshake)
         fields += [("Authorization", f"Bearer {token}")] if token is not None else []
         fields += [("Sec-WebSocket-Protocol", ", ".join(protocols))] if protocols else []
         target = with_query(PATH, since=since)
-        self.connection = Connection(port, address, receive_buffer)
-        self.connection.send(request_bytes("GET", target, fields))
+        self.connection = connect(port, address, receive_buffer)
+        self.connection.send(request_bytes("GET", target, fields, host=host))
         self.response = self.connection.answer("GET", target)
         if self.response.status == 101:
             assert self.response.field("sec-websocket-accept") == ACCEPT
