@@ -1,0 +1,356 @@
+/* scripted_run.c - the domain's own calls, chosen by the seed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "fault/scripted_run.h"
+
+#include <ftw.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "domain/account.h"
+#include "domain/chore.h"
+#include "domain/key.h"
+#include "domain/message.h"
+#include "domain/session.h"
+#include "fault/memory_disk.h"
+#include "store/sqlite/check.h"
+#include "store/sqlite/connection.h"
+
+#define NOW_MS 1762171200123 /* 2025-11-03T12:00:00.123Z */
+#define UNITS_MAX 6u
+#define TEXT_MAX_BYTES 30000u
+#define HASH "$2b$04$abcdefghijklmnopqrstuv"
+
+static int file_remove(const char *path, const struct stat *found, int kind, struct FTW *place);
+static enum error unit_do(struct scripted_run *run);
+static enum error account_make(struct scripted_run *run);
+static enum error account_end(struct scripted_run *run);
+static enum error message_write(struct scripted_run *run);
+static enum error keys_upload(struct scripted_run *run);
+static enum error session_change(struct scripted_run *run);
+static enum error account_name_change(struct scripted_run *run);
+static struct scripted_account *anybody(struct scripted_run *run);
+static void digest_add(uint64_t *digest, const void *bytes, size_t len);
+static void digest_add_table(sqlite3 *database, const char *table, uint64_t *digest);
+
+void run_init(struct scripted_run *run, uint64_t seed)
+{
+    const char *base = getenv("TMPDIR");
+
+    memset(run, 0, sizeof *run);
+    (void)snprintf(run->folder, sizeof run->folder, "%s/migchat-fault-XXXXXX",
+                   base == NULL ? P_tmpdir : base);
+    assert_non_null(mkdtemp(run->folder));
+    (void)snprintf(run->path, sizeof run->path, "%s/test.db", run->folder);
+    arena_init(&run->arena);
+    run->chance = seed;
+    run->now_ms = NOW_MS;
+}
+
+void run_release(struct scripted_run *run)
+{
+    run_close(run);
+    run_folder_empty(run);
+    (void)remove(run->folder);
+    arena_release(&run->arena);
+}
+
+void run_folder_empty(const struct scripted_run *run)
+{
+    (void)nftw(run->folder, file_remove, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static int file_remove(const char *path, const struct stat *found, int kind, struct FTW *place)
+{
+    (void)found;
+    (void)kind;
+    return place->level == 0 ? 0 : remove(path);
+}
+
+enum error run_open(struct scripted_run *run)
+{
+    struct store_settings settings = {
+        .path = run->path,
+        .syncs_every_commit = true,
+        .writer_cache_kib = 1024,
+        .reader_cache_kib = 512,
+    };
+    bool in_memory = false;
+    enum error error = store_home_open(&settings, &run->home, &in_memory);
+
+    if (error == OK) {
+        error = store_open(run->home, STORE_READ_WRITE, &run->writer);
+    }
+    if (error != OK) {
+        run_close(run);
+    }
+    return error;
+}
+
+void run_close(struct scripted_run *run)
+{
+    store_close(run->writer);
+    store_home_close(run->home);
+    run->writer = NULL;
+    run->home = NULL;
+}
+
+/* ---- what it does ----------------------------------------------------------------------------*/
+
+enum error run_batch(struct scripted_run *run)
+{
+    struct scripted_run before = *run;
+    size_t count = 1 + (size_t)chance_below(&run->chance, UNITS_MAX);
+    enum error error = store_batch_begin(run->writer);
+
+    if (error != OK) {
+        return error;
+    }
+    run->now_ms += 1000;
+    for (size_t i = 0; i < count && error == OK; i++) {
+        store_unit_begin(run->writer, UNIT_BARE);
+        error = unit_do(run);
+        if (error == OK) {
+            error = store_unit_keep(run->writer);
+        }
+    }
+    if (error == OK) {
+        error = store_batch_commit(run->writer);
+    } else {
+        store_batch_rollback(run->writer);
+    }
+    arena_clear(&run->arena);
+    if (error != OK) {
+        /* Another try may do something else. */
+        memcpy(run->accounts, before.accounts, sizeof run->accounts);
+        run->account_count = before.account_count;
+    }
+    return error;
+}
+
+static enum error unit_do(struct scripted_run *run)
+{
+    uint64_t act = chance_below(&run->chance, 100);
+
+    if (run->account_count < 3 || (act < 4 && run->account_count < RUN_ACCOUNTS_MAX)) {
+        return account_make(run);
+    }
+    if (act < 6) {
+        return account_end(run);
+    }
+    if (act < 10) {
+        return account_name_change(run);
+    }
+    if (act < 16) {
+        return keys_upload(run);
+    }
+    if (act < 22) {
+        return session_change(run);
+    }
+    return message_write(run);
+}
+
+static enum error account_make(struct scripted_run *run)
+{
+    struct scripted_account *account = &run->accounts[run->account_count];
+    struct session_issued issued;
+
+    (void)snprintf(account->name, sizeof account->name, "name%u", ++run->names_given);
+    enum error error = account_create(run->writer, str_from(account->name), STR(HASH), run->now_ms,
+                                      &run->arena, &issued);
+
+    if (error == OK) {
+        account->id = issued.account_id;
+        account->session_id = issued.session_id;
+        run->account_count++;
+    }
+    return error;
+}
+
+static enum error account_end(struct scripted_run *run)
+{
+    struct scripted_account *account = anybody(run);
+    enum error error =
+        account_delete(run->writer, account->id, STR(HASH), run->now_ms, &run->arena);
+
+    if (error == OK) {
+        *account = run->accounts[--run->account_count];
+    }
+    return error;
+}
+
+static enum error account_name_change(struct scripted_run *run)
+{
+    struct scripted_account *account = anybody(run);
+    char name[sizeof account->name];
+
+    (void)snprintf(name, sizeof name, "name%u", ++run->names_given);
+    enum error error =
+        account_rename(run->writer, account->id, str_from(name), run->now_ms, &run->arena);
+
+    if (error == OK) {
+        memcpy(account->name, name, sizeof name);
+    }
+    return error == ERROR_NAMES_HELD ? OK : error;
+}
+
+static enum error message_write(struct scripted_run *run)
+{
+    static char text[TEXT_MAX_BYTES];
+    struct scripted_account *sender = anybody(run);
+    struct scripted_account *recipient = anybody(run);
+    size_t len = 1 + (size_t)chance_below(
+                         &run->chance, chance_below(&run->chance, 20) == 0 ? TEXT_MAX_BYTES : 300);
+    char key[24];
+    struct message_sent sent;
+    int64_t marked;
+
+    memset(text, (int)('a' + chance_below(&run->chance, 26)), len);
+    (void)snprintf(key, sizeof key, "key%lld", (long long)chance_below(&run->chance, 1u << 30));
+    struct message_draft draft = {
+        .sender_id = sender->id,
+        .to_username = str_from(recipient->name),
+        .content = {text, len},
+        .content_json = {text, len},
+        .key = chance_below(&run->chance, 2) == 0 ? str_from(key) : (struct str){NULL, 0},
+        .now_ms = run->now_ms,
+    };
+    enum error error = message_send(run->writer, &draft, &run->arena, &sent);
+
+    if (error == OK && chance_below(&run->chance, 4) == 0) {
+        error = message_mark_read(run->writer, recipient->id, sender->id, 0, run->now_ms,
+                                  &run->arena, &marked);
+    }
+    return error;
+}
+
+static enum error keys_upload(struct scripted_run *run)
+{
+    struct scripted_account *account = anybody(run);
+    struct key_bundle bundle = {STR("identity"), STR("prekey"), STR("signature")};
+    struct str prekeys[20];
+    char texts[20][24];
+    struct str prekey;
+
+    if (chance_below(&run->chance, 3) > 0) {
+        enum error error = key_claim(run->writer, str_from(account->name), run->now_ms, &run->arena,
+                                     &bundle, &prekey);
+
+        return error == ERROR_KEYS_NOT_FOUND ? OK : error;
+    }
+    for (size_t i = 0; i < 20; i++) {
+        (void)snprintf(texts[i], sizeof texts[i], "k%llu",
+                       (unsigned long long)chance_below(&run->chance, 1u << 30));
+        prekeys[i] = str_from(texts[i]);
+    }
+    return key_publish(run->writer, account->id, &bundle, prekeys, 20, run->now_ms);
+}
+
+static enum error session_change(struct scripted_run *run)
+{
+    struct scripted_account *account = anybody(run);
+    struct session_issued issued;
+    enum error error;
+
+    if (account->session_id != 0) {
+        error = session_end(run->writer, account->id, account->session_id, run->now_ms);
+        account->session_id = error == OK ? 0 : account->session_id;
+        return error;
+    }
+    error = session_issue(run->writer, account->id, str_from(account->name), STR("label"),
+                          run->now_ms, &run->arena, &issued);
+    account->session_id = error == OK ? issued.session_id : 0;
+    return error;
+}
+
+static struct scripted_account *anybody(struct scripted_run *run)
+{
+    return &run->accounts[chance_below(&run->chance, run->account_count)];
+}
+
+enum error run_rest(struct scripted_run *run)
+{
+    bool more = false;
+    enum error error = chore_run_slice(run->writer, &more);
+
+    return error != OK ? error : store_rest(run->writer, true, &more);
+}
+
+/* ---- what it holds ---------------------------------------------------------------------------*/
+
+uint64_t run_digest(const struct scripted_run *run)
+{
+    sqlite3 *database = run->writer->database;
+    sqlite3_stmt *tables = NULL;
+    uint64_t digest = 0xcbf29ce484222325u;
+
+    assert_int_equal(sqlite3_prepare_v2(database,
+                                        "SELECT name FROM sqlite_master WHERE type = 'table'"
+                                        " ORDER BY name",
+                                        -1, &tables, NULL),
+                     SQLITE_OK);
+    while (sqlite3_step(tables) == SQLITE_ROW) {
+        digest_add_table(database, (const char *)sqlite3_column_text(tables, 0), &digest);
+    }
+    assert_int_equal(sqlite3_finalize(tables), SQLITE_OK);
+    return digest;
+}
+
+static void digest_add_table(sqlite3 *database, const char *table, uint64_t *digest)
+{
+    char sql[128];
+    sqlite3_stmt *rows = NULL;
+    int code;
+
+    (void)snprintf(sql, sizeof sql, "SELECT * FROM \"%s\"", table);
+    assert_int_equal(sqlite3_prepare_v2(database, sql, -1, &rows, NULL), SQLITE_OK);
+    digest_add(digest, table, strlen(table));
+    while ((code = sqlite3_step(rows)) == SQLITE_ROW) {
+        for (int i = 0; i < sqlite3_column_count(rows); i++) {
+            const void *bytes = sqlite3_column_blob(rows, i);
+            size_t len = (size_t)sqlite3_column_bytes(rows, i);
+
+            digest_add(digest, &len, sizeof len);
+            if (len > 0) {
+                digest_add(digest, bytes, len);
+            }
+        }
+    }
+    assert_int_equal(code, SQLITE_DONE);
+    assert_int_equal(sqlite3_finalize(rows), SQLITE_OK);
+}
+
+/* FNV-1a, eight bytes at once. */
+static void digest_add(uint64_t *digest, const void *bytes, size_t len)
+{
+    const unsigned char *at = bytes;
+
+    while (len > 0) {
+        uint64_t word = 0;
+        size_t part = len < sizeof word ? len : sizeof word;
+
+        memcpy(&word, at, part);
+        *digest = (*digest ^ word) * 0x100000001b3u;
+        *digest ^= *digest >> 29;
+        at += part;
+        len -= part;
+    }
+}
+
+void run_verify(const struct scripted_run *run)
+{
+    struct store_summary summary;
+    char reason[REASON_MAX_BYTES] = "";
+
+    if (check_database(run->writer->database, &summary, reason) != OK) {
+        fail_msg("not whole: %s", reason);
+    }
+}

@@ -1,0 +1,59 @@
+/* scripted_run.h - a life of a store on the memory disk: batches of everything the domain writes,
+ * chores, checkpoints, closing and opening again; and a digest of all it holds.
+ *
+ * Uses:    cmocka, domain, store/sqlite. Used by: test/fault's C tests. Thread: one.
+ */
+#ifndef MIGCHAT_TEST_SCRIPTED_RUN_H
+#define MIGCHAT_TEST_SCRIPTED_RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "store/store.h"
+
+#define RUN_ACCOUNTS_MAX 8u
+
+struct scripted_account {
+    int64_t id;
+    char name[24];
+    int64_t session_id; /* the latest; 0 once ended */
+};
+
+struct scripted_run {
+    char folder[256];
+    char path[300];
+    struct store_home *home;
+    struct store *writer;
+    struct arena arena;
+    uint64_t chance;
+    int64_t now_ms;
+    unsigned names_given;
+    struct scripted_account accounts[RUN_ACCOUNTS_MAX];
+    size_t account_count;
+};
+
+/* A folder of its own on the real disk, where the server looks for files; memory_disk_register
+ * was called. */
+void run_init(struct scripted_run *run, uint64_t seed);
+void run_release(struct scripted_run *run);
+
+/* Removes what the server made on the real disk; the store is closed. */
+void run_folder_empty(const struct scripted_run *run);
+MUST_CHECK enum error run_open(struct scripted_run *run);
+void run_close(struct scripted_run *run);
+
+/* One batch of a few units, up to its commit: OK is what a client takes for acknowledged. Another
+ * error leaves the run as it was before. */
+MUST_CHECK enum error run_batch(struct scripted_run *run);
+/* What the writer does between batches: a slice of a chore, a checkpoint. */
+MUST_CHECK enum error run_rest(struct scripted_run *run);
+
+/* Of every row of every table, as the writer sees them between batches. */
+uint64_t run_digest(const struct scripted_run *run);
+/* The store's own check of the whole database; fails the test with what it found. */
+void run_verify(const struct scripted_run *run);
+
+#endif
