@@ -371,7 +371,7 @@ static void unfit_values_warn(const struct config *config, struct buf *message)
 uint64_t config_number(const struct config *config, enum option option)
 {
     REQUIRE(option_rows[option].kind == KIND_NUMBER || option_rows[option].kind == KIND_CHOICE ||
-            option_rows[option].kind == KIND_LEVEL);
+            option_rows[option].kind == KIND_LEVEL || option_rows[option].kind == KIND_RATE);
     return config->values[option].number;
 }
 

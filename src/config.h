@@ -19,6 +19,7 @@
 #include "base/arena.h"
 #include "base/attributes.h"
 #include "base/buf.h"
+#include "base/ip.h"
 #include "base/str.h"
 
 #define CONFIG_FILE_DEFAULT "/etc/migchat/migchat.conf"
@@ -28,6 +29,7 @@
 #define CONFIG_DB_IN_VOLUME "/data/migchat.db"
 #define CONFIG_DB_DEFAULT "./data/migchat.db"
 #define CONFIG_ORIGINS_MAX 32u
+#define CONFIG_NETWORKS_MAX 32u
 
 /* The order is that of the names in the option's choices, so that a choice's number is one. */
 enum config_switch { SWITCH_OFF, SWITCH_ON };
@@ -80,10 +82,29 @@ enum config_checkpoint { CHECKPOINT_OWN, CHECKPOINT_EXTERNAL };
            "", "1", "BYTES", "shortest password that can be set")                                  \
     OPTION(SIGNUP, "signup", "MIGCHAT_SIGNUP", CHOICE, 0, 0, "open|invite|closed", "open",         \
            "open|invite|closed", "who may create an account: all, who has an invite, nobody")      \
-    OPTION(RATE_LIMITS, "rate-limits", "MIGCHAT_RATE_LIMITS", CHOICE, 0, 0, "off|on", "on",        \
-           "on|off", "off ends all rate limits (none are built in yet)")                           \
     OPTION(CORS_ORIGINS, "cors-origins", "MIGCHAT_CORS_ORIGINS", ORIGINS, 1, 4096, "", "*",        \
            "LIST", "web origins that may call the API, by commas; * for all, none for none")       \
+    GROUP("Rates: COUNT at once, and as many again in SECONDS")                                    \
+    OPTION(RATE_LIMITS, "rate-limits", "MIGCHAT_RATE_LIMITS", CHOICE, 0, 0, "off|on", "on",        \
+           "on|off", "off ends all of these")                                                      \
+    OPTION(SIGNUP_RATE, "signup-rate", "MIGCHAT_SIGNUP_RATE", RATE, 0, 0, "", "20/3600",           \
+           "COUNT/SECONDS", "accounts created from an address, or off")                            \
+    OPTION(LOGIN_RATE, "login-rate", "MIGCHAT_LOGIN_RATE", RATE, 0, 0, "", "30/300",               \
+           "COUNT/SECONDS", "log-ins from an address, passwords checked of an account, or off")    \
+    OPTION(CLAIM_RATE, "claim-rate", "MIGCHAT_CLAIM_RATE", RATE, 0, 0, "", "300/3600",             \
+           "COUNT/SECONDS", "one-time keys claimed by an account, or off")                         \
+    OPTION(TYPING_RATE, "typing-rate", "MIGCHAT_TYPING_RATE", RATE, 0, 0, "", "120/60",            \
+           "COUNT/SECONDS", "typing told by an account, or off")                                   \
+    OPTION(SEND_RATE, "send-rate", "MIGCHAT_SEND_RATE", RATE, 0, 0, "", "off", "COUNT/SECONDS",    \
+           "messages sent, keys uploaded and names changed by an account, or off")                 \
+    OPTION(READ_RATE, "read-rate", "MIGCHAT_READ_RATE", RATE, 0, 0, "", "off", "COUNT/SECONDS",    \
+           "all else an account asks for, or off")                                                 \
+    OPTION(TRUSTED_PROXIES, "trusted-proxies", "MIGCHAT_TRUSTED_PROXIES", NETWORKS, 1, 2048, "",   \
+           "127.0.0.1,::1", "LIST",                                                                \
+           "proxies believed about whom they ask for: addresses, networks, by commas")             \
+    OPTION(CLIENT_ADDRESS_FIELD, "client-address-field", "MIGCHAT_CLIENT_ADDRESS_FIELD", CHOICE,   \
+           0, 0, "x-forwarded-for|fly-client-ip", "x-forwarded-for",                               \
+           "x-forwarded-for|fly-client-ip", "where a trusted proxy says so")                       \
     GROUP("Storage and threads")                                                                   \
     OPTION(SYNC, "sync", "MIGCHAT_SYNC", CHOICE, 0, 0, "normal|full", "full", "full|normal",       \
            "full: what was answered survives a power cut; normal: the last moments may not")       \
@@ -124,6 +145,15 @@ enum config_checkpoint { CHECKPOINT_OWN, CHECKPOINT_EXTERNAL };
     X(MAX_CONNECTIONS)                                                                             \
     X(CORS_ORIGINS)                                                                                \
     X(SIGNUP)                                                                                      \
+    X(RATE_LIMITS)                                                                                 \
+    X(SIGNUP_RATE)                                                                                 \
+    X(LOGIN_RATE)                                                                                  \
+    X(CLAIM_RATE)                                                                                  \
+    X(TYPING_RATE)                                                                                 \
+    X(SEND_RATE)                                                                                   \
+    X(READ_RATE)                                                                                   \
+    X(TRUSTED_PROXIES)                                                                             \
+    X(CLIENT_ADDRESS_FIELD)                                                                        \
     X(LOG_LEVEL)                                                                                   \
     X(LOG_FORMAT)
 
@@ -253,6 +283,11 @@ const char *config_admin_socket_lack(const struct config *config);
 #define CONFIG_ADDRESS_MAX_BYTES 64u
 bool config_endpoint(const struct config *config, enum option option,
                      char out[CONFIG_ADDRESS_MAX_BYTES], uint16_t *out_port);
+/* The addresses and networks that were listed; how many. */
+unsigned config_networks(const struct config *config, enum option option,
+                         struct ip_network out[CONFIG_NETWORKS_MAX]);
+/* An option of the form COUNT/SECONDS: its number is COUNT shifted, and SECONDS; 0 for "off". */
+#define CONFIG_RATE_SHIFT 32
 /* The web origins that were listed: up to CONFIG_ORIGINS_MAX into `out`, as views of the config's
  * text; returns how many. 0 and *out_allows_all for "*"; 0 for "none". */
 size_t config_origins(const struct config *config, struct str out[CONFIG_ORIGINS_MAX],

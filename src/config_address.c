@@ -51,6 +51,33 @@ bool endpoint_read(struct str text, struct str *out_address, uint16_t *out_port)
     return true;
 }
 
+bool networks_read(struct str text, struct ip_network out[CONFIG_NETWORKS_MAX], unsigned *out_count)
+{
+    unsigned count = 0;
+
+    while (text.ptr != NULL) {
+        if (count == CONFIG_NETWORKS_MAX ||
+            !ip_network_read(str_trim(str_cut(&text, ',')), &out[count])) {
+            return false;
+        }
+        count++;
+    }
+    *out_count = count;
+    return true;
+}
+
+unsigned config_networks(const struct config *config, enum option option,
+                         struct ip_network out[CONFIG_NETWORKS_MAX])
+{
+    struct str text = config_text(config, option);
+    unsigned count = 0;
+
+    if (!str_equal(text, STR("none"))) {
+        REQUIRE(networks_read(text, out, &count));
+    }
+    return count;
+}
+
 bool config_endpoint(const struct config *config, enum option option,
                      char out[CONFIG_ADDRESS_MAX_BYTES], uint16_t *out_port)
 {

@@ -9,6 +9,7 @@
 /* Longer words are not compared: no option is as long. */
 #define WORD_MAX_BYTES 63u
 #define DISTANCE_MAX 3u
+#define RATE_MAX 1000000u
 
 #define NO_GROUP(title)
 #define ROW(name, flag, variable, kind, least, most, choices, initial, word, help)                 \
@@ -22,6 +23,7 @@ static size_t word_distance(struct str a, struct str b);
 static bool value_check(const struct option_row *row, struct str text, uint64_t *out_number,
                         struct buf *why);
 static bool choice_find(const char *choices, struct str text, uint64_t *out_number);
+static bool rate_read(struct str text, uint64_t *out_number);
 static bool are_origins(struct str text);
 static bool is_origin(struct str origin);
 
@@ -135,6 +137,8 @@ static bool value_check(const struct option_row *row, struct str text, uint64_t 
     enum log_level level;
     struct str address;
     uint16_t port;
+    struct ip_network networks[CONFIG_NETWORKS_MAX];
+    unsigned network_count;
 
     switch (row->kind) {
     case KIND_NUMBER:
@@ -163,6 +167,16 @@ static bool value_check(const struct option_row *row, struct str text, uint64_t 
                           "https://chat.example.org without a path",
                           CONFIG_ORIGINS_MAX);
         return text.len <= row->most && are_origins(text);
+    case KIND_NETWORKS:
+        buf_append_format(why,
+                          "none, or a list by commas of at most %u addresses and networks, like "
+                          "127.0.0.1,::1,10.0.0.0/8",
+                          CONFIG_NETWORKS_MAX);
+        return text.len <= row->most &&
+               (str_equal(text, STR("none")) || networks_read(text, networks, &network_count));
+    case KIND_RATE:
+        buf_append_format(why, "off, or COUNT/SECONDS, each from 1 to %u, like 30/300", RATE_MAX);
+        return rate_read(text, out_number);
     case KIND_TEXT:
         buf_append_format(why, "a text of %llu to %llu bytes without NUL",
                           (unsigned long long)row->least, (unsigned long long)row->most);
@@ -184,6 +198,25 @@ static bool choice_find(const char *choices, struct str text, uint64_t *out_numb
         }
     }
     return false;
+}
+
+static bool rate_read(struct str text, uint64_t *out_number)
+{
+    struct str seconds_text = text;
+    struct str count_text = str_cut(&seconds_text, '/');
+    uint64_t count;
+    uint64_t seconds;
+
+    if (str_equal(text, STR("off"))) {
+        *out_number = 0;
+        return true;
+    }
+    if (!str_to_uint(count_text, RATE_MAX, &count) || count == 0 ||
+        !str_to_uint(seconds_text, RATE_MAX, &seconds) || seconds == 0) {
+        return false;
+    }
+    *out_number = count << CONFIG_RATE_SHIFT | seconds;
+    return true;
 }
 
 static bool are_origins(struct str text)

@@ -16,6 +16,8 @@ enum option_kind {
     KIND_ADDRESS,  /* an IPv4 or IPv6 literal */
     KIND_ENDPOINT, /* "none", or such a literal, a colon and a port */
     KIND_ORIGINS,  /* "*", "none" or web origins by commas */
+    KIND_NETWORKS, /* "none", or addresses and networks by commas */
+    KIND_RATE,     /* "off" (0), or COUNT/SECONDS: the number is both, see config_rate */
     KIND_LEVEL     /* of the log */
 };
 
@@ -47,6 +49,9 @@ MUST_CHECK bool option_set(struct config *config, enum option option, struct str
 
 /* Whether the text is an IPv4 or IPv6 literal; an IPv6 address may name its interface. */
 bool is_address(struct str text);
+/* Reads addresses and networks by commas; false when one is none or there are too many. */
+bool networks_read(struct str text, struct ip_network out[CONFIG_NETWORKS_MAX],
+                   unsigned *out_count);
 /* Cuts ADDRESS:PORT or [IPv6]:PORT in two; false when it is none. */
 bool endpoint_read(struct str text, struct str *out_address, uint16_t *out_port);
 

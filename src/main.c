@@ -15,6 +15,7 @@
 #include "base/require.h"
 #include "command.h"
 #include "config.h"
+#include "http/limits.h"
 #include "privileges.h"
 #include "serving.h"
 #include "startup.h"
@@ -160,7 +161,14 @@ static bool work_has_news(const struct services *services)
 
 static bool work_recall(struct services *services, struct exchange *exchange)
 {
-    return kept_answers_recall(services->kept, exchange, clock_wall_ms());
+    if (!kept_answers_recall(services->kept, exchange, clock_wall_ms())) {
+        return false;
+    }
+    enum error error = limits_judge_account(services->limits, exchange->route->limit, exchange);
+    if (error != OK) {
+        response_error(exchange, error);
+    }
+    return true;
 }
 
 static void work_keep(struct services *services, const struct exchange *exchange)

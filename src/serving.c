@@ -8,6 +8,7 @@
  */
 #include "serving.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -37,6 +38,7 @@ struct serving_texts {
     struct str origins[CONFIG_ORIGINS_MAX];
     struct cors_policy cors;
     struct cors_policy no_cors;
+    struct proxies proxies;
     struct handed_socket handed;
     char admin_socket[CONFIG_SOCKET_MAX_BYTES];
     char metrics_address[CONFIG_ADDRESS_MAX_BYTES];
@@ -61,6 +63,7 @@ struct serving {
 
 static void settings_make(struct serving *serving, unsigned connections_max);
 static void limits_set(struct serving *serving, unsigned connections_max);
+static void rates_set(const struct config *config, struct limits *limits);
 static void public_add(struct serving *serving);
 static void admin_add(struct serving *serving);
 static void metrics_add(struct serving *serving);
@@ -141,9 +144,34 @@ static void limits_set(struct serving *serving, unsigned connections_max)
             (size_t)config_number(config, OPTION_MAX_BODY_BYTES);
     }
     atomic_store(&serving->plan->crew->settings.signup, (int)config_number(config, OPTION_SIGNUP));
+    rates_set(config, serving->plan->crew->limits);
+    serving->texts.proxies.count =
+        config_networks(config, OPTION_TRUSTED_PROXIES, serving->texts.proxies.networks);
+    serving->texts.proxies.field =
+        (enum proxy_field)config_number(config, OPTION_CLIENT_ADDRESS_FIELD);
     cors->origins = serving->texts.origins;
     cors->origin_count =
         (unsigned)config_origins(config, serving->texts.origins, &cors->allows_all);
+}
+
+static void rates_set(const struct config *config, struct limits *limits)
+{
+    static const enum option options[LIMIT_COUNT] = {
+        [LIMIT_SIGNUP] = OPTION_SIGNUP_RATE, [LIMIT_LOGIN] = OPTION_LOGIN_RATE,
+        [LIMIT_CLAIM] = OPTION_CLAIM_RATE,   [LIMIT_TYPING] = OPTION_TYPING_RATE,
+        [LIMIT_SEND] = OPTION_SEND_RATE,     [LIMIT_READ] = OPTION_READ_RATE,
+    };
+
+    static_assert(CONFIG_NETWORKS_MAX == PROXY_NETWORKS_MAX, "what can be given has its place");
+    for (enum limit limit = LIMIT_NONE + 1; limit < LIMIT_COUNT; limit++) {
+        uint64_t rate = config_number(config, OPTION_RATE_LIMITS) == SWITCH_ON
+                            ? config_number(config, options[limit])
+                            : 0;
+
+        limits_rate_set(limits, limit,
+                        (struct limit_rate){.count = (uint32_t)(rate >> CONFIG_RATE_SHIFT),
+                                            .seconds = (uint32_t)rate});
+    }
 }
 
 static void public_add(struct serving *serving)
@@ -159,7 +187,11 @@ static void public_add(struct serving *serving)
                               .address = is_given ? texts->handed.address
                                                   : config_text(config, OPTION_LISTEN).ptr,
                               .port = (uint16_t)config_number(config, OPTION_PORT),
-                              .admission = {.routes = api_routes, .cors = &texts->cors}});
+                              .admission = {.routes = api_routes,
+                                            .cors = &texts->cors,
+                                            .limits = serving->plan->crew->limits,
+                                            .proxies = &texts->proxies,
+                                            .peer_find = server_peer_find}});
 }
 
 static void admin_add(struct serving *serving)

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/require.h"
+#include "http/limits.h"
 #include "http/parser.h"
 #include "store/copies.h"
 
@@ -41,6 +42,7 @@
 #define DESCRIPTORS_KEPT 64u
 #define CONNECTIONS_MAX 1000000u
 
+static int64_t monotonic_ns(void);
 static const char *version_of(const char *library);
 static enum error folder_make(struct str database_path);
 static enum error lane_open(struct crew *crew, enum lane lane, unsigned thread_count);
@@ -74,6 +76,7 @@ void crew_prepare(const struct config *config, struct readiness *readiness, stru
     REQUIRE(crew->changes != NULL);
     crew->kept =
         kept_answers_new((size_t)config_number(config, OPTION_KEPT_ANSWERS_BYTES), crew->changes);
+    crew->limits = limits_new(monotonic_ns);
     crew->backups = backups_new(&crew->home);
     crew->metrics =
         (struct metrics_sources){.build = {.version = MIGCHAT_VERSION,
@@ -83,14 +86,21 @@ void crew_prepare(const struct config *config, struct readiness *readiness, stru
                                            .llhttp = version_of(parser_library_version())},
                                  .started_at_ms = clock_wall_ms(),
                                  .traffic = &crew->traffic,
+                                 .limits = crew->limits,
                                  .store = &crew->measures};
     crew->loop = (struct services){.lane = LANE_LOOP,
                                    .settings = &crew->settings,
                                    .readiness = readiness,
+                                   .limits = crew->limits,
                                    .changes = crew->changes,
                                    .kept = crew->kept,
                                    .backups = crew->backups,
                                    .metrics = &crew->metrics};
+}
+
+static int64_t monotonic_ns(void)
+{
+    return (int64_t)clock_monotonic_ns();
 }
 
 /* "3.40.1" of "SQLite 3.40.1". */
@@ -165,6 +175,7 @@ static enum error lane_open(struct crew *crew, enum lane lane, unsigned thread_c
         members[i] = (struct services){.lane = lane,
                                        .settings = &crew->settings,
                                        .readiness = crew->loop.readiness,
+                                       .limits = crew->limits,
                                        .changes = crew->changes,
                                        .metrics = &crew->metrics};
         list[i] = &members[i];
@@ -205,6 +216,8 @@ void crew_close(struct crew *crew)
     crew->backups = NULL;
     kept_answers_free(crew->kept);
     crew->kept = NULL;
+    limits_free(crew->limits);
+    crew->limits = NULL;
     free(crew->changes);
     crew->changes = NULL;
 }

@@ -28,6 +28,7 @@ struct crew {
     struct store_home *home;
     bool is_in_memory; /* there can be one store only: nobody reads beside the writer */
     struct api_settings settings;
+    struct limits *limits;          /* everybody's */
     struct changes *changes;        /* marked by the writer, asked by readers and the loop */
     struct kept_answers *kept;      /* the loop's */
     struct backups *backups;        /* the loop's */

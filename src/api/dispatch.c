@@ -24,6 +24,7 @@
 #include "base/require.h"
 #include "domain/chore.h"
 #include "domain/session.h"
+#include "http/limits.h"
 
 /* Free space does not change faster than an operator can act on it. */
 #define DISK_LOOK_MS 1000
@@ -233,7 +234,7 @@ static enum error use_note(struct services *services, struct exchange *exchange)
 
 /* ---- one step --------------------------------------------------------------------------------*/
 
-/* Token, then the step. Whether the session's last use is to be written down. */
+/* Token and rate, then the step. Whether the session's last use is to be written down. */
 static bool step_run(struct services *services, struct exchange *exchange)
 {
     bool is_stale = false;
@@ -241,6 +242,9 @@ static bool step_run(struct services *services, struct exchange *exchange)
     if (exchange->route->needs_token) {
         enum error error = auth_check(exchange, services->store, services->now_ms, &is_stale);
 
+        if (error == OK) {
+            error = limits_judge_account(services->limits, exchange->route->limit, exchange);
+        }
         if (error != OK) {
             exchange_fail(exchange, error);
             return false;

@@ -113,6 +113,7 @@ bool kept_answers_recall(struct kept_answers *kept, struct exchange *exchange, i
     }
     list_remove(&answer->node);
     list_append(&kept->used, &answer->node);
+    exchange->account_id = answer->account_id;
     return answer_give(answer, exchange);
 }
 

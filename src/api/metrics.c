@@ -21,6 +21,7 @@ void metrics_write(const struct services *services, enum metrics_form form, stru
     build_write(&writer, &sources->build);
     usage_write(&writer, sources->started_at_ms);
     metrics_write_traffic(&writer, sources->traffic);
+    metrics_write_limits(&writer, sources->limits);
     metrics_write_lanes(&writer, sources->traffic);
     metrics_write_store(&writer, sources->store, services->backups);
     metrics_end(&writer);

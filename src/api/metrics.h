@@ -30,13 +30,15 @@ struct metrics_sources {
     struct build_facts build;
     int64_t started_at_ms; /* wall clock */
     const struct traffic *traffic;
+    struct limits *limits;
     const struct store_measures *store;
 };
 
 /* All of it, as it is now. */
 void metrics_write(const struct services *services, enum metrics_form form, struct buf *out);
 
-/* Its parts: metrics_traffic.c, metrics_lanes.c, metrics_store.c. */
+/* Its parts: metrics_traffic.c, metrics_limits.c, metrics_lanes.c, metrics_store.c. */
+void metrics_write_limits(struct metrics_writer *writer, struct limits *limits);
 void metrics_write_traffic(struct metrics_writer *writer, const struct traffic *traffic);
 void metrics_write_lanes(struct metrics_writer *writer, const struct traffic *traffic);
 void metrics_write_store(struct metrics_writer *writer, const struct store_measures *measures,

@@ -6,7 +6,7 @@
 #define NO_TOKEN false
 
 static const struct route routes[] = {
-    {METHOD_GET, "/metrics", NO_TOKEN, BODY_NONE, {{LANE_LOOP, metrics_show}}},
+    {METHOD_GET, "/metrics", NO_TOKEN, BODY_NONE, LIMIT_NONE, {{LANE_LOOP, metrics_show}}},
 };
 
 const struct route_table metrics_routes = {routes, sizeof routes / sizeof routes[0]};

@@ -26,6 +26,7 @@ struct api_settings {
     atomic_int signup; /* enum signup; a reload sets it */
 };
 
+struct limits;          /* http/limits.h */
 struct kept_answers;    /* api/kept_answers.h */
 struct backups;         /* api/backups.h */
 struct metrics_sources; /* api/metrics.h */
@@ -36,6 +37,7 @@ struct services {
     struct password_scratch *scratch; /* hash lane only */
     const struct api_settings *settings;
     struct readiness *readiness;
+    struct limits *limits;                 /* of accounts; NULL: none */
     const struct changes *changes;         /* what the store marks; NULL: nothing is kept */
     struct kept_answers *kept;             /* loop only */
     struct backups *backups;               /* loop only */

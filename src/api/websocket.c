@@ -15,6 +15,7 @@
 #include "api/services.h"
 #include "api/typing.h"
 #include "domain/session.h"
+#include "http/limits.h"
 #include "http/upgrade.h"
 #include "http/uri.h"
 
@@ -29,6 +30,18 @@ static enum error command_read(struct exchange *exchange, struct str *out_type,
                                struct str *out_with_user);
 static struct str ref_json(const struct json_member *ref, struct arena *arena);
 static void query_set(struct exchange *exchange, struct str with_user);
+
+/* As the routes of the same handlers. */
+static const struct {
+    const char *type;
+    bool takes_query; /* with_user, where the route has it in its query */
+    enum limit limit;
+    route_handler run;
+} commands[] = {
+    {"send", false, LIMIT_SEND, api_message_send},
+    {"mark_read", true, LIMIT_READ, api_message_mark_read},
+    {"typing", true, LIMIT_TYPING, api_typing},
+};
 
 /* ---- GET /api/ws -----------------------------------------------------------------------------*/
 
@@ -54,6 +67,9 @@ enum error api_websocket_open(struct exchange *exchange, struct services *servic
     } else if (error == OK) {
         exchange->account_id = session.account_id;
         exchange->session_id = session.id;
+        error = limits_judge_account(services->limits, LIMIT_READ, exchange);
+    }
+    if (error == OK && !exchange->follow.is_refused) {
         error = place_answer(exchange, services->store);
     }
     if (error != OK) {
@@ -115,16 +131,14 @@ enum error api_websocket_command(struct exchange *exchange, struct services *ser
     if (!is_found) {
         return ERROR_TOKEN_INVALID;
     }
-    if (str_equal(type, STR("send"))) {
-        return api_message_send(exchange, services);
-    }
-    if (str_equal(type, STR("mark_read"))) {
-        query_set(exchange, with_user);
-        return api_message_mark_read(exchange, services);
-    }
-    if (str_equal(type, STR("typing"))) {
-        query_set(exchange, with_user);
-        return api_typing(exchange, services);
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (str_equal(type, str_from(commands[i].type))) {
+            error = limits_judge_account(services->limits, commands[i].limit, exchange);
+            if (error == OK && commands[i].takes_query) {
+                query_set(exchange, with_user);
+            }
+            return error == OK ? commands[i].run(exchange, services) : error;
+        }
     }
     return ERROR_BODY_SHAPE;
 }

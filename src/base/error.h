@@ -43,6 +43,7 @@
     X(ACCOUNT_DISABLED, "account_disabled", 403, "This account has been disabled")                 \
     X(SIGNUP_CLOSED, "signup_closed", 403, "This server takes no new accounts")                    \
     X(INVITE_INVALID, "invite_invalid", 403, "This needs a valid invite")                          \
+    X(RATE_LIMITED, "rate_limited", 429, "This was asked too often; try again later")              \
     /* What was asked: syntax, shape, values. */                                                   \
     X(QUERY_MALFORMED, "query_malformed", 400, "The query is not well-formed")                     \
     X(PARAMETER_DOUBLED, "parameter_doubled", 400, "A query parameter was given twice")            \

@@ -6,6 +6,7 @@
  *   4. the announced length: 413
  *   5. the WebSocket handshake, where one is needed: 426, 400, 403
  *   6. the form of the token, where one is needed: 401
+ *   7. how often this address asks, where none is needed: 429 (accounts: api/dispatch.c)
  *
  * A request refused here may still have a body on its way. It is read and thrown away when its
  * framing is clear and it is no longer than we take of others; else the connection ends.
@@ -21,6 +22,8 @@
 static enum error exchange_judge(struct exchange *exchange, const struct admission_policy *policy);
 static enum error path_judge(struct exchange *exchange, const struct admission_policy *policy,
                              const struct route **out_route);
+static enum error address_judge(struct exchange *exchange, const struct admission_policy *policy,
+                                const struct route *route);
 static bool options_has_target(const struct route_table *routes, struct str path);
 static void allow_add(struct exchange *exchange, const struct admission_policy *policy);
 static bool body_can_be_skipped(const struct request *request,
@@ -94,11 +97,28 @@ static enum error exchange_judge(struct exchange *exchange, const struct admissi
             return error;
         }
     }
-    error = route != NULL && route->needs_token ? request_token(request, &token) : OK;
+    if (route != NULL) {
+        error = route->needs_token ? request_token(request, &token)
+                                   : address_judge(exchange, policy, route);
+    }
     if (error == OK) {
         exchange->route = route;
     }
     return error;
+}
+
+static enum error address_judge(struct exchange *exchange, const struct admission_policy *policy,
+                                const struct route *route)
+{
+    struct ip_address peer;
+    struct ip_address client;
+
+    if (route->limit == LIMIT_NONE || !limits_apply(policy->limits, route->limit) ||
+        !policy->peer_find(exchange, &peer)) {
+        return OK;
+    }
+    client_address_find(&peer, &exchange->request, policy->proxies, &client);
+    return limits_judge_address(policy->limits, route->limit, &client, exchange);
 }
 
 /* OPTIONS has no rows in the table: it finds no route, only whether there is one. */

@@ -1,5 +1,5 @@
 /* admission.h - what is judged of a request before its body is read, in the contract's order:
- * head, method and path, expectation, body length, form of the token.
+ * head, method and path, expectation, body length, form of the token, rate of an address.
  *
  * Uses:    base, http.
  * Used by: net/conn.
@@ -12,13 +12,19 @@
 #include <stddef.h>
 
 #include "base/error.h"
+#include "http/client_address.h"
 #include "http/exchange.h"
+#include "http/limits.h"
 #include "http/response.h"
 
 struct admission_policy {
     struct route_table routes;
     const struct cors_policy *cors;
     size_t body_max_bytes;
+    struct limits *limits; /* of addresses; NULL: none */
+    const struct proxies *proxies;
+    /* Who is at the other end; false when that is no address. Not asked without limits. */
+    bool (*peer_find)(const struct exchange *exchange, struct ip_address *out_address);
 };
 
 /* What the connection does next with the request whose head is complete. */

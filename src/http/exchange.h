@@ -59,6 +59,7 @@ struct exchange {
     unsigned marked_begun_again;
     unsigned begun_again; /* how often exchange_begin_again sent it back to the first step */
     unsigned page;        /* of a streamed body: 0 for the first, counted by the connection */
+    bool is_within_limit; /* it was counted already (http/limits.h) */
     bool is_done;         /* the last step ran or one failed: the response is to be written */
     bool notes_use;       /* set by dispatch on a read lane: before it is written, the write
                              lane notes that the session was used (once an hour a session) */
@@ -66,6 +67,8 @@ struct exchange {
     uint64_t began_at_ns; /* monotonic, when its first byte was read; 0 until then and once
                              it is answered */
     uint64_t lent_at_ns;  /* the same clock, when it was lent last */
+
+    unsigned retry_after_s; /* of RATE_LIMITED */
 
     /* Written by api/dispatch once the token is known to be good. */
     int64_t account_id;

@@ -2,12 +2,15 @@
  * ask for it by name.
  */
 #include "base/json_text.h"
+#include "base/put.h"
 #include "http/accept.h"
 #include "http/exchange.h"
 #include "http/response.h"
 
 #define RETRY_AFTER_S "1" /* queues drain in well under a second */
+#define RETRY_MAX_BYTES 24u
 
+static void retry_field(struct response *response, unsigned seconds);
 static void error_write(const struct exchange *exchange, enum error error, struct buf *out);
 static void problem_write(const struct exchange *exchange, enum error error, struct buf *out);
 static void member_write(struct str name, const char *text, struct buf *out);
@@ -33,9 +36,19 @@ void response_error(struct exchange *exchange, enum error error)
     if (status == 401) {
         response_field(response, STR("WWW-Authenticate"), STR("Bearer"));
     }
-    if (status == 429 || status == 503) {
+    if (status == 503) {
         response_field(response, STR("Retry-After"), STR(RETRY_AFTER_S));
+    } else if (status == 429) {
+        retry_field(response, exchange->retry_after_s);
     }
+}
+
+static void retry_field(struct response *response, unsigned seconds)
+{
+    char text[RETRY_MAX_BYTES];
+
+    response_field(response, STR("Retry-After"),
+                   (struct str){text, (size_t)(put_uint(text, seconds) - text)});
 }
 
 static void error_write(const struct exchange *exchange, enum error error, struct buf *out)

@@ -28,6 +28,18 @@ enum lane { LANE_LOOP, LANE_READ, LANE_WRITE, LANE_HASH, LANE_COUNT };
  * takes none: its request must be a WebSocket handshake (http/upgrade.h). */
 enum route_body { BODY_NONE, BODY_OPTIONAL, BODY_REQUIRED, BODY_UPGRADE };
 
+/* Whose allowance a request is taken from (http/limits.h). */
+enum limit {
+    LIMIT_NONE,
+    LIMIT_SIGNUP,
+    LIMIT_LOGIN, /* whatever checks a password */
+    LIMIT_CLAIM,
+    LIMIT_TYPING,
+    LIMIT_SEND, /* what writes */
+    LIMIT_READ, /* all else, but what only ends something */
+    LIMIT_COUNT
+};
+
 /* One step of a route. OK: go on with the next step, or answer what is in the response. */
 typedef enum error (*route_handler)(struct exchange *exchange, struct services *services);
 
@@ -43,6 +55,7 @@ struct route {
     const char *path; /* "/api/keys/{username}": a whole segment in braces matches any one */
     bool needs_token;
     enum route_body body;
+    enum limit limit; /* of the account with a token, else of the client's address */
     struct route_step steps[ROUTE_STEPS_MAX];
 };
 

@@ -91,6 +91,7 @@ void conn_poll_again(struct conn *conn)
 
     exchange->owner = conn;
     exchange->is_resumed = true;
+    exchange->is_within_limit = true;
     exchange->wait_left_s = wait_left_s(conn);
     exchange->began_at_ns = stream->began_at_ns;
     stream->kept_head = NULL;

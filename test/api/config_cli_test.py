@@ -11,7 +11,9 @@ from support.server import Server, environment, run
 
 CONTRACT_OPTIONS = ("--head-timeout-ms", "--body-timeout-ms", "--idle-timeout-ms",
                     "--max-body-bytes", "--max-message-bytes", "--password-cost",
-                    "--cors-origins", "--rate-limits", "--listen", "--port", "--db", "--user")
+                    "--cors-origins", "--rate-limits", "--signup-rate", "--login-rate", "--claim-rate",
+                    "--typing-rate", "--send-rate", "--read-rate", "--trusted-proxies", "--client-address-field",
+                    "--listen", "--port", "--db", "--user")
 DEFAULTS = {"MIGCHAT_HEAD_TIMEOUT_MS": "10000", "MIGCHAT_BODY_TIMEOUT_MS": "15000",
             "MIGCHAT_IDLE_TIMEOUT_MS": "75000", "MIGCHAT_MAX_BODY_BYTES": "262144",
             "MIGCHAT_MAX_MESSAGE_BYTES": "65536", "MIGCHAT_PASSWORD_COST": "12",
@@ -69,7 +71,10 @@ def test_a_flag_like_no_other():
     ["--password-cost", "3"], ["--password-cost", "17"], ["--rate-limits", "maybe"],
     ["--listen", "not an address"], ["--head-timeout-ms", "0"], ["--head-timeout-ms", "1e3"],
     ["--max-body-bytes", "99999999999999999999"], ["surve"], ["config"], ["config", "chek"],
-    ["--cors-origins", "example.org"]], ids=" ".join)
+    ["--cors-origins", "example.org"],
+    *(["--send-rate", rate] for rate in ("", "0/60", "3/0", "3", "3/60s", "1000001/1", "-1/1", "3/60/2", "on")),
+    *(["--trusted-proxies", proxies] for proxies in ("", "127.0.0.1/33", "localhost", "10.0.0.0/8,",
+                                                     ",".join(["10.0.0.1"] * 33)))], ids=" ".join)
 def test_values_that_are_refused(arguments, tmp_path):
     done = run(*arguments, cwd=tmp_path)
     assert done.returncode == 2, f"exit {done.returncode}\n{done.stderr}"

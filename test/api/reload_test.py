@@ -231,3 +231,17 @@ def test_a_hangup_at_a_terminal_ends_it(tmp_path):
         process.kill()
         process.wait()
         os.close(terminal)
+
+
+def test_rates_count_at_once(tmp_path):
+    reloaded = Reloaded(tmp_path, MIGCHAT_RATE_LIMITS="on")
+    try:
+        alice = reloaded.server.api.create(new_name("alice"))
+        alice.send(alice, "x")
+        assert reloaded.set("send-rate=1/3600")["options"] == "send-rate"
+        alice.send(alice, "x")
+        alice.send_raw(alice.username, "x").expect(429, "rate_limited")
+        reloaded.set("send-rate=off")
+        alice.send(alice, "x")
+    finally:
+        reloaded.server.stop()

@@ -46,7 +46,8 @@ void loopback_release(struct loopback *loopback)
 struct exchange *loopback_admit(struct loopback *loopback, struct str request)
 {
     const struct cors_policy cors = {.allows_all = true};
-    const struct admission_policy policy = {api_routes, &cors, BODY_MAX_BYTES};
+    const struct admission_policy policy = {
+        .routes = api_routes, .cors = &cors, .body_max_bytes = BODY_MAX_BYTES};
     struct exchange *exchange = exchange_new();
     struct http_parser parser;
     bool must_close = false;

@@ -30,11 +30,11 @@ static enum error nothing_done(struct exchange *exchange, struct services *servi
     }
 
 static const struct route routes[] = {
-    {METHOD_GET, "/health", false, BODY_NONE, STEP},
-    {METHOD_POST, "/create", false, BODY_REQUIRED, STEP},
-    {METHOD_GET, "/messages", true, BODY_NONE, STEP},
-    {METHOD_POST, "/messages", true, BODY_REQUIRED, STEP},
-    {METHOD_GET, "/keys/{username}", false, BODY_NONE, STEP},
+    {METHOD_GET, "/health", false, BODY_NONE, LIMIT_NONE, STEP},
+    {METHOD_POST, "/create", false, BODY_REQUIRED, LIMIT_SIGNUP, STEP},
+    {METHOD_GET, "/messages", true, BODY_NONE, LIMIT_SIGNUP, STEP},
+    {METHOD_POST, "/messages", true, BODY_REQUIRED, LIMIT_NONE, STEP},
+    {METHOD_GET, "/keys/{username}", false, BODY_NONE, LIMIT_NONE, STEP},
 };
 static const struct str origins[] = {{"https://a.example", 17}};
 static const struct cors_policy cors_all = {NULL, 0, true};
@@ -58,10 +58,30 @@ static int exchange_teardown(void **state)
     return 0;
 }
 
+static struct limits *limits; /* NULL: none */
+static struct proxies proxies;
+static bool has_peer;
+
+static int64_t clock_stands(void)
+{
+    return 1;
+}
+
+static bool peer_find(const struct exchange *asking, struct ip_address *out_address)
+{
+    (void)asking;
+    return has_peer && ip_address_read(STR("192.0.2.1"), out_address);
+}
+
 /* Admits the request; the fields come after Host. The status, 0 when it was admitted. */
 static int admit(const struct cors_policy *cors, const char *line, const char *fields)
 {
-    const struct admission_policy policy = {{routes, sizeof routes / sizeof routes[0]}, cors, 1000};
+    const struct admission_policy policy = {.routes = {routes, sizeof routes / sizeof routes[0]},
+                                            .cors = cors,
+                                            .body_max_bytes = 1000,
+                                            .limits = limits,
+                                            .proxies = &proxies,
+                                            .peer_find = peer_find};
     char head[2048];
 
     snprintf(head, sizeof head, "%s HTTP/1.1\r\nHost: a\r\n%s\r\n", line, fields);
@@ -101,6 +121,33 @@ static void a_good_request_is_admitted_with_its_route(void **state)
     assert_int_equal(
         admit(&cors_all, "POST /create", "Expect: 100-continue\r\nContent-Length: 5\r\n"), 0);
     assert_true(exchange->request.expects_continue);
+}
+
+static void an_address_that_asks_too_often_is_refused_before_its_body(void **state)
+{
+    (void)state;
+    limits = limits_new(clock_stands);
+    limits_rate_set(limits, LIMIT_SIGNUP, (struct limit_rate){2, 60});
+    for (unsigned i = 0; i < 3; i++) {
+        /* Of those that are no addresses nobody is told from another. */
+        has_peer = false;
+        assert_int_equal(admit(&cors_all, "POST /create", "Content-Length: 5\r\n"), 0);
+    }
+    has_peer = true;
+    assert_int_equal(admit(&cors_all, "POST /create", "Content-Length: 5\r\n"), 0);
+    /* What is refused for another reason takes nothing. */
+    assert_int_equal(admit(&cors_all, "POST /create", "Content-Length: 1001\r\n"), 413);
+    assert_int_equal(admit(&cors_all, "PUT /create", ""), 405);
+    assert_int_equal(admit(&cors_all, "OPTIONS /create", ""), 204);
+    assert_int_equal(admit(&cors_all, "POST /create", "Content-Length: 5\r\n"), 0);
+    assert_int_equal(admit(&cors_all, "POST /create", "Content-Length: 5\r\n"), 429);
+    assert_true(answer_has("Retry-After: 30\r\n"));
+    assert_false(must_close);
+    /* Others, accounts and what has no limit go on. */
+    assert_int_equal(admit(&cors_all, "GET /health", ""), 0);
+    assert_int_equal(admit(&cors_all, "GET /messages", TOKEN), 0);
+    limits_free(limits);
+    limits = NULL;
 }
 
 static void judgements_come_in_the_contracts_order(void **state)
@@ -227,6 +274,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_good_request_is_admitted_with_its_route),
+        cmocka_unit_test(an_address_that_asks_too_often_is_refused_before_its_body),
         cmocka_unit_test(judgements_come_in_the_contracts_order),
         cmocka_unit_test(a_head_in_doubt_ends_the_connection),
         cmocka_unit_test(a_refused_request_is_read_away_when_it_can_be),

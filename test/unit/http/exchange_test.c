@@ -32,9 +32,10 @@ static const struct route three_steps = {
     "/a",
     false,
     BODY_REQUIRED,
+    LIMIT_NONE,
     {{LANE_READ, step_counted}, {LANE_HASH, step_counted}, {LANE_WRITE, step_counted}}};
-static const struct route one_step = {
-    METHOD_GET, "/b", false, BODY_NONE, {{LANE_READ, step_counted}}};
+static const struct route one_step = {METHOD_GET, "/b",       false,
+                                      BODY_NONE,  LIMIT_NONE, {{LANE_READ, step_counted}}};
 
 static int exchange_setup(void **state)
 {

@@ -25,14 +25,14 @@ static enum error nothing_done(struct exchange *exchange, struct services *servi
     }
 
 static const struct route routes[] = {
-    {METHOD_GET, "/health", false, BODY_NONE, STEP},
-    {METHOD_GET, "/api/keys/{username}", false, BODY_NONE, STEP},
-    {METHOD_POST, "/api/keys/claim", true, BODY_REQUIRED, STEP},
-    {METHOD_GET, "/api/keys/self", true, BODY_NONE, STEP},
-    {METHOD_GET, "/api/keys", true, BODY_NONE, STEP},
-    {METHOD_DELETE, "/api/sessions/{id}", true, BODY_NONE, STEP},
-    {METHOD_GET, "/", false, BODY_NONE, STEP},
-    {METHOD_GET, "/a/{b}/c", false, BODY_NONE, STEP},
+    {METHOD_GET, "/health", false, BODY_NONE, LIMIT_NONE, STEP},
+    {METHOD_GET, "/api/keys/{username}", false, BODY_NONE, LIMIT_NONE, STEP},
+    {METHOD_POST, "/api/keys/claim", true, BODY_REQUIRED, LIMIT_NONE, STEP},
+    {METHOD_GET, "/api/keys/self", true, BODY_NONE, LIMIT_NONE, STEP},
+    {METHOD_GET, "/api/keys", true, BODY_NONE, LIMIT_NONE, STEP},
+    {METHOD_DELETE, "/api/sessions/{id}", true, BODY_NONE, LIMIT_NONE, STEP},
+    {METHOD_GET, "/", false, BODY_NONE, LIMIT_NONE, STEP},
+    {METHOD_GET, "/a/{b}/c", false, BODY_NONE, LIMIT_NONE, STEP},
 };
 static const struct route_table table = {routes, sizeof routes / sizeof routes[0]};
 

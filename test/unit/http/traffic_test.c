@@ -10,8 +10,8 @@
 #include "http/traffic.h"
 
 static const struct route routes[] = {
-    {METHOD_GET, "/first", false, BODY_NONE, {{LANE_LOOP, NULL}}},
-    {METHOD_POST, "/second", false, BODY_NONE, {{LANE_LOOP, NULL}}},
+    {METHOD_GET, "/first", false, BODY_NONE, LIMIT_NONE, {{LANE_LOOP, NULL}}},
+    {METHOD_POST, "/second", false, BODY_NONE, LIMIT_NONE, {{LANE_LOOP, NULL}}},
 };
 static const struct route_table table = {routes, 2};
 

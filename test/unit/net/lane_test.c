@@ -21,12 +21,12 @@
 
 static enum error note_run(struct exchange *exchange, struct services *services);
 
-static const struct route read_route = {
-    METHOD_GET, "/read", false, BODY_NONE, {{LANE_READ, note_run}}};
-static const struct route write_route = {
-    METHOD_GET, "/write", false, BODY_NONE, {{LANE_WRITE, note_run}}};
-static const struct route hash_route = {
-    METHOD_GET, "/hash", false, BODY_NONE, {{LANE_HASH, note_run}}};
+static const struct route read_route = {METHOD_GET, "/read",    false,
+                                        BODY_NONE,  LIMIT_NONE, {{LANE_READ, note_run}}};
+static const struct route write_route = {METHOD_GET, "/write",   false,
+                                         BODY_NONE,  LIMIT_NONE, {{LANE_WRITE, note_run}}};
+static const struct route hash_route = {METHOD_GET, "/hash",    false,
+                                        BODY_NONE,  LIMIT_NONE, {{LANE_HASH, note_run}}};
 
 /* One test's lanes. What the lane threads write is atomic. */
 static uv_loop_t loop;

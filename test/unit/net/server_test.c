@@ -125,7 +125,7 @@ static enum error answer_operators(struct exchange *exchange, struct services *s
 static void listener_add(const char *path)
 {
     static const struct route routes[] = {
-        {METHOD_GET, "/operators", false, BODY_NONE, {{LANE_LOOP, answer_operators}}}};
+        {METHOD_GET, "/operators", false, BODY_NONE, LIMIT_NONE, {{LANE_LOOP, answer_operators}}}};
 
     net_server_prepare(&net);
     net.settings.listeners[1] = net.settings.listeners[0];

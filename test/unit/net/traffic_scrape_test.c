@@ -40,8 +40,8 @@ static void routes_extend(void)
 
     assert_true(table->count < ROUTES_MAX);
     memcpy(routes, table->routes, table->count * sizeof routes[0]);
-    routes[table->count] =
-        (struct route){METHOD_GET, "/metrics", false, BODY_NONE, {{LANE_LOOP, scrape_run}}};
+    routes[table->count] = (struct route){METHOD_GET, "/metrics", false,
+                                          BODY_NONE,  LIMIT_NONE, {{LANE_LOOP, scrape_run}}};
     *table = (struct route_table){routes, table->count + 1};
 }
 
