@@ -6,6 +6,9 @@
 #include "command_verify.h"
 #include "store/copies.h"
 
+static void in_place_tell(const struct restore_report *report, const char *file,
+                          const char *database, const char *reason);
+
 int command_restore(const struct config *config, struct str file, struct buf *out)
 {
     const char *database = config_text(config, OPTION_DB).ptr;
@@ -18,6 +21,10 @@ int command_restore(const struct config *config, struct str file, struct buf *ou
         return EXIT_FAILED;
     }
     if (store_restore(file.ptr, database, &report, reason) != OK) {
+        if (report.is_in_place) {
+            in_place_tell(&report, file.ptr, database, reason);
+            return EXIT_FAILED;
+        }
         fprintf(stderr, "migchat-server: %s is not restored, nothing changed: %s\n", file.ptr,
                 reason);
         return EXIT_FAILED;
@@ -38,4 +45,15 @@ int command_restore(const struct config *config, struct str file, struct buf *ou
         "clients upload new ones and list again\n",
         (long long)report.voided_prekeys, (long long)report.remembered_prekeys);
     return EXIT_OK;
+}
+
+/* It failed at the very end. */
+static void in_place_tell(const struct restore_report *report, const char *file,
+                          const char *database, const char *reason)
+{
+    bool has_replaced = report->replaced_path[0] != '\0';
+
+    fprintf(stderr, "migchat-server: %s is restored to %s%s%s, but a power cut may undo that: %s\n",
+            file, database, has_replaced ? ", what was there is " : "", report->replaced_path,
+            reason);
 }

@@ -66,6 +66,7 @@ struct restore_report {
     struct store_summary summary;
     char replaced_path[PATH_MAX]; /* where the database that was there is now; "" if none was */
     bool replaced_is_known;       /* its counters and claimed keys could be read and count */
+    bool is_in_place;             /* what was restored is at the database's path */
     int64_t voided_prekeys;
     int64_t remembered_prekeys; /* claimed after the backup was made, known from what was there */
 };
@@ -74,7 +75,9 @@ struct restore_report {
  * `database_path`: with a new epoch, without its unclaimed one-time keys, which are remembered as
  * claimed, and with counters that go on above those of the database that was there, which is kept
  * beside it. Refuses while a server has either open. Whenever it is interrupted, at
- * `database_path` is either the one or the other, whole. */
+ * `database_path` is either the one or the other, whole. After an error, too, the report says
+ * whether it is in place (a sync failed at the end) and where the other is; if not, nothing
+ * changed. */
 MUST_CHECK enum error store_restore(const char *backup_path, const char *database_path,
                                     struct restore_report *out_report,
                                     char reason[REASON_MAX_BYTES]);

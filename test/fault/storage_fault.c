@@ -4,7 +4,8 @@
  * The folder in MIGCHAT_FAULT_FOLDER is the switch: while it holds a file `sync`, every fsync and
  * fdatasync of a file whose name has ".db" in it fails with EIO; while it holds a file `space`,
  * every write to such a file fails with ENOSPC. While it holds a file `hold`, syncs of such files
- * do not return; the first that waits makes a file `held` there.
+ * do not return; the first that waits makes a file `held` there. While it holds a file
+ * `exchanged`, every sync fails after two names were exchanged.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -16,6 +17,8 @@
 #include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
+
+static bool has_exchanged;
 
 static bool fault_is_on(const char *name)
 {
@@ -74,11 +77,24 @@ static void wait_while_held(int file)
     }
 }
 
+int renameat2(int from_folder, const char *from, int to_folder, const char *to, unsigned flags)
+{
+    int (*next)(int, const char *, int, const char *, unsigned) =
+        (int (*)(int, const char *, int, const char *, unsigned))dlsym(RTLD_NEXT, "renameat2");
+
+    has_exchanged = has_exchanged || (flags & RENAME_EXCHANGE) != 0;
+    return next(from_folder, from, to_folder, to, flags);
+}
+
 int fsync(int file)
 {
     int (*next)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
 
     wait_while_held(file);
+    if (has_exchanged && fault_is_on("exchanged")) {
+        errno = EIO;
+        return -1;
+    }
     return fails(file, "sync", EIO) ? -1 : next(file);
 }
 

@@ -22,11 +22,10 @@
 #include "store/sqlite/files.h"
 #include "store/sqlite/same.h"
 
-#define COPIES_MAX 9
 /* Copied before it is asked again whether to stop. */
 #define SLICE_PAGES 256
 
-static bool copy_name(const char *path, const char *suffix, int number, char out_path[PATH_MAX]);
+static enum error copy_name_find(const char *path, const char *suffix, char out_path[PATH_MAX]);
 static bool is_copy_of(sqlite3 *source, const char *copy_path);
 static enum error partial_name(const char *path, const char *suffix, char out_path[PATH_MAX]);
 static enum error partial_fill(const char *partial_path, sqlite3 *source, atomic_bool *stops);
@@ -38,7 +37,7 @@ bool copy_find(sqlite3 *source, const char *path, const char *suffix, char out_p
     char copy_path[PATH_MAX];
 
     for (int number = 1; number <= COPIES_MAX; number++) {
-        if (copy_name(path, suffix, number, copy_path) && access(copy_path, F_OK) == 0 &&
+        if (copy_name_numbered(path, suffix, number, copy_path) && access(copy_path, F_OK) == 0 &&
             is_copy_of(source, copy_path)) {
             memcpy(out_path, copy_path, sizeof copy_path);
             /* Whoever made it may not have come to that. */
@@ -48,7 +47,7 @@ bool copy_find(sqlite3 *source, const char *path, const char *suffix, char out_p
     return false;
 }
 
-static bool copy_name(const char *path, const char *suffix, int number, char out_path[PATH_MAX])
+bool copy_name_numbered(const char *path, const char *suffix, int number, char out_path[PATH_MAX])
 {
     char tail[16] = "";
     int len;
@@ -124,12 +123,12 @@ enum error copy_make(sqlite3 *source, const char *path, const char *suffix, atom
     return folder_sync(copy_path);
 }
 
-enum error copy_name_find(const char *path, const char *suffix, char out_path[PATH_MAX])
+static enum error copy_name_find(const char *path, const char *suffix, char out_path[PATH_MAX])
 {
     struct stat found;
 
     for (int number = 1; number <= COPIES_MAX; number++) {
-        if (!copy_name(path, suffix, number, out_path)) {
+        if (!copy_name_numbered(path, suffix, number, out_path)) {
             errno = ENAMETOOLONG;
             return file_failed("name the copy of", path);
         }
@@ -137,6 +136,11 @@ enum error copy_name_find(const char *path, const char *suffix, char out_path[PA
             return errno == ENOENT ? OK : file_failed("name the copy", out_path);
         }
     }
+    return copies_too_many(path, suffix);
+}
+
+enum error copies_too_many(const char *path, const char *suffix)
+{
     log_event(LOG_ERROR, "copies_too_many", LOG_TEXT("file", path), LOG_TEXT("suffix", suffix),
               LOG_TEXT("reason", "remove the copies that are not needed"), LOG_END);
     return ERROR_INTERNAL;

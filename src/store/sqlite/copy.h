@@ -27,9 +27,12 @@ MUST_CHECK bool copy_find(sqlite3 *source, const char *path, const char *suffix,
 MUST_CHECK enum error copy_make(sqlite3 *source, const char *path, const char *suffix,
                                 atomic_bool *stops, char out_path[PATH_MAX]);
 
-/* The first name that is free of `path``suffix`, `path``suffix`-2 and so on up to -9, else
- * INTERNAL, logged. */
-MUST_CHECK enum error copy_name_find(const char *path, const char *suffix, char out_path[PATH_MAX]);
+#define COPIES_MAX 9
+/* `path``suffix`, and from 2 on with a dash and the number. False when that is too long. */
+MUST_CHECK bool copy_name_numbered(const char *path, const char *suffix, int number,
+                                   char out_path[PATH_MAX]);
+/* None is free up to COPIES_MAX: INTERNAL, logged. */
+MUST_CHECK enum error copies_too_many(const char *path, const char *suffix);
 
 /* Makes `partial_path` anew, 0600 and empty, and opens it to be filled: what an attempt that died
  * left there is removed. It is not synced, and is to be thrown away unless it comes to be whole. */

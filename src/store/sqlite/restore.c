@@ -1,16 +1,13 @@
 /* restore.c - a backup takes the place of the database.
  *
  *   locks → backup opened, ours → DATABASE.restore-partial: pages copied, verified → changed:
- * epoch, one-time keys, counters → synced → owned → the old one settled → exchanged → its new name
+ * epoch, one-time keys, counters → synced → owned → the old one settled → in place (replace.c)
  *
- * 1. Until the exchange nothing at the database's path is other than it was, and nothing is
+ * 1. Until that last step nothing at the database's path is other than it was, and nothing is
  *    removed: a restore that fails or is killed leaves the old database.
- * 2. The exchange of the two names is one step of the file system. What was at the path is kept,
- *    and a kill right after that leaves it as DATABASE.restore-ready, which the next restore names.
- * 3. A WAL or journal belongs to the file it lies beside, and SQLite would write it into another
- *    one. So before the exchange the old database becomes one file in itself; where it is too
- *    damaged for that, they get their new name first.
- * 4. Nobody's cursor and no tag is trusted afterwards (another epoch), no number is given again
+ * 2. Before it the old database becomes one file in itself, where it is not too damaged for that.
+ *    One that has its other name already, from a restore that was killed, is only read.
+ * 3. Nobody's cursor and no tag is trusted afterwards (another epoch), no number is given again
  *    (counters go on above both), and no one-time key is handed out twice: those of the backup may
  *    have been handed out since, so they count as claimed, together with all that were.
  */
@@ -29,17 +26,11 @@
 #include "store/sqlite/files.h"
 #include "store/sqlite/home.h"
 #include "store/sqlite/meta.h"
+#include "store/sqlite/replace.h"
 #include "store/sqlite/source.h"
 
-#define PARTIAL_SUFFIX ".restore-partial"
-#define READY_SUFFIX ".restore-ready"
-#define REPLACED_SUFFIX ".before-restore"
-
 struct restore {
-    char path[PATH_MAX]; /* of the database, without symbolic links */
-    char partial_path[PATH_MAX];
-    char ready_path[PATH_MAX];
-    bool has_old; /* there is a file at `path` */
+    struct replacement names;
     struct restore_report *report;
     char *reason;
 };
@@ -47,7 +38,7 @@ struct restore {
 static enum error paths_find(struct restore *restore, const char *database_path);
 static enum error old_check(struct restore *restore);
 static enum error lock_explain(const struct restore *restore);
-static enum error unfinished_name(struct restore *restore);
+static enum error replace(struct restore *restore, const char *backup_path);
 static enum error copy_fill(struct restore *restore, const char *backup_path);
 static enum error copy_change(struct restore *restore);
 static enum error old_take_over(struct restore *restore, sqlite3 *copy);
@@ -56,76 +47,81 @@ static enum error counters_raise(sqlite3 *copy, sqlite3 *old, bool *out_are_know
 static enum error claimed_add_all(sqlite3 *copy, sqlite3 *from, const char *sql, bool are_keys,
                                   int64_t *out_added, bool *out_are_known);
 static enum error owner_set(const char *path);
-static enum error put_in_place(struct restore *restore);
-static enum error companions_put_aside(const struct restore *restore, const char *replaced);
-static enum error exchange(const struct restore *restore, const char *replaced);
 static enum error told(const struct restore *restore, const char *text);
 
 enum error store_restore(const char *backup_path, const char *database_path,
                          struct restore_report *out_report, char reason[REASON_MAX_BYTES])
 {
-    struct restore_report report = {.replaced_path = ""};
-    struct restore restore = {.report = &report, .reason = reason};
-    char lock_path[PATH_MAX];
+    struct restore restore = {.report = out_report, .reason = reason};
     int lock_fd = -1;
     enum error error;
 
     reason[0] = '\0';
+    *out_report = (struct restore_report){.replaced_path = ""};
     connection_configure_library();
     error = paths_find(&restore, database_path);
     if (error == OK) {
         error = old_check(&restore);
     }
-    if (error == OK && home_lock_take(restore.path, &lock_fd) != OK) {
+    if (error == OK && home_lock_take(restore.names.path, &lock_fd) != OK) {
         error = lock_explain(&restore);
     }
-    if (error == OK) {
-        error = unfinished_name(&restore);
+    if (error == OK && replacement_prepare(&restore.names) != OK) {
+        error = told(&restore, "nine databases that were replaced lie beside it; remove what is "
+                               "not needed");
     }
     if (error == OK) {
-        error = copy_fill(&restore, backup_path);
-        if (error == OK) {
-            error = copy_change(&restore);
-        }
-        if (error == OK) {
-            error = owner_set(restore.partial_path);
-        }
-        if (error == OK && snprintf(lock_path, sizeof lock_path, "%s.lock", restore.path) > 0) {
-            error = owner_set(lock_path);
-        }
-        if (error == OK) {
-            error = put_in_place(&restore);
-        }
-        if (error != OK) {
-            partial_remove(restore.partial_path);
+        error = replace(&restore, backup_path);
+        out_report->is_in_place = restore.names.is_in_place;
+        if (out_report->is_in_place && restore.names.has_old) {
+            memcpy(out_report->replaced_path, restore.names.kept_path, PATH_MAX);
         }
     }
     if (lock_fd >= 0) {
         (void)close(lock_fd);
     }
-    if (error != OK) {
-        if (reason[0] == '\0') {
-            (void)snprintf(reason, REASON_MAX_BYTES, "%s (see the log: --log-level error)",
-                           error_text(error));
-        }
-        return error;
+    if (error != OK && reason[0] == '\0') {
+        (void)snprintf(reason, REASON_MAX_BYTES, "%s (see the log: --log-level error)",
+                       out_report->is_in_place ? "the folder cannot be written to the disk"
+                                               : error_text(error));
     }
-    *out_report = report;
-    return OK;
+    return error;
+}
+
+/* With the lock. */
+static enum error replace(struct restore *restore, const char *backup_path)
+{
+    struct replacement *names = &restore->names;
+    char lock_path[PATH_MAX];
+    enum error error = copy_fill(restore, backup_path);
+
+    if (error == OK) {
+        error = copy_change(restore);
+    }
+    if (error == OK) {
+        error = owner_set(names->partial_path);
+    }
+    if (error == OK && snprintf(lock_path, sizeof lock_path, "%s.lock", names->path) > 0) {
+        error = owner_set(lock_path);
+    }
+    if (error == OK) {
+        error = replacement_make(names);
+    }
+    if (error != OK) {
+        partial_remove(names->partial_path);
+    }
+    return error;
 }
 
 /* ---- before anything is touched --------------------------------------------------------------*/
 
 static enum error paths_find(struct restore *restore, const char *database_path)
 {
-    if (home_path_resolve(database_path, restore->path) != OK) {
+    if (home_path_resolve(database_path, restore->names.path) != OK) {
         return told(restore, "the database's folder is missing or closed to us");
     }
-    if (snprintf(restore->partial_path, PATH_MAX, "%s" PARTIAL_SUFFIX, restore->path) >= PATH_MAX ||
-        snprintf(restore->ready_path, PATH_MAX, "%s" READY_SUFFIX, restore->path) >= PATH_MAX) {
-        return told(restore, "the database's path is too long");
-    }
-    return OK;
+    return replacement_name(&restore->names) ? OK
+                                             : told(restore, "the database's path is too long");
 }
 
 /* A mistyped path must not put a database where something else is. What cannot be read may be a
@@ -136,14 +132,14 @@ static enum error old_check(struct restore *restore)
     sqlite3 *old = NULL;
     struct stat found;
 
-    if (lstat(restore->path, &found) != 0) {
+    if (lstat(restore->names.path, &found) != 0) {
         return errno == ENOENT ? OK : told(restore, strerror(errno));
     }
     if (!S_ISREG(found.st_mode)) {
         return told(restore, "what is at the database's path is not a regular file");
     }
-    restore->has_old = true;
-    if (copy_open(restore->path, &old) == OK) {
+    restore->names.has_old = true;
+    if (copy_open(restore->names.path, &old) == OK) {
         if (home_content_find(old, &content) != OK) {
             content = CONTENT_NOTHING;
         }
@@ -160,29 +156,13 @@ static enum error lock_explain(const struct restore *restore)
     char lock_path[PATH_MAX];
     int fd;
 
-    (void)snprintf(lock_path, sizeof lock_path, "%.*s.lock", PATH_MAX - 8, restore->path);
+    (void)snprintf(lock_path, sizeof lock_path, "%.*s.lock", PATH_MAX - 8, restore->names.path);
     fd = open(lock_path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) {
         return told(restore, strerror(errno));
     }
     (void)close(fd);
     return told(restore, "a server has the database open; stop it first");
-}
-
-/* An earlier restore was killed after it exchanged the names, or right before. */
-static enum error unfinished_name(struct restore *restore)
-{
-    char path[PATH_MAX];
-
-    if (access(restore->ready_path, F_OK) != 0) {
-        return OK;
-    }
-    enum error error = copy_name_find(restore->path, REPLACED_SUFFIX, path);
-
-    if (error == OK && rename(restore->ready_path, path) != 0) {
-        error = file_failed("name", path);
-    }
-    return error;
 }
 
 /* ---- the copy --------------------------------------------------------------------------------*/
@@ -196,14 +176,14 @@ static enum error copy_fill(struct restore *restore, const char *backup_path)
     if (error != OK) {
         return error;
     }
-    if (strcmp(source.path, restore->path) == 0) {
+    if (strcmp(source.path, restore->names.path) == 0) {
         error = told(restore, "it is the database itself");
     }
     if (error == OK) {
         error = source_must_be_ours(source.database, restore->reason);
     }
     if (error == OK) {
-        error = partial_open(restore->partial_path, &copy);
+        error = partial_open(restore->names.partial_path, &copy);
     }
     if (error == OK) {
         error = pages_copy(copy, source.database, NULL);
@@ -211,15 +191,15 @@ static enum error copy_fill(struct restore *restore, const char *backup_path)
     }
     source_close(&source);
     /* Of the copy, which is what counts, and which nobody else writes. */
-    return error == OK
-               ? check_file(restore->partial_path, NULL, &restore->report->summary, restore->reason)
-               : error;
+    return error == OK ? check_file(restore->names.partial_path, NULL, &restore->report->summary,
+                                    restore->reason)
+                       : error;
 }
 
 static enum error copy_change(struct restore *restore)
 {
     sqlite3 *copy = NULL;
-    enum error error = connection_open(restore->partial_path, SQLITE_OPEN_READWRITE, &copy);
+    enum error error = connection_open(restore->names.partial_path, SQLITE_OPEN_READWRITE, &copy);
 
     if (error != OK) {
         return error;
@@ -230,7 +210,7 @@ static enum error copy_change(struct restore *restore)
     if (error == OK) {
         error = meta_epoch_renew(copy);
     }
-    if (error == OK && restore->has_old) {
+    if (error == OK && restore->names.has_old) {
         error = old_take_over(restore, copy);
     }
     if (error == OK) {
@@ -245,7 +225,7 @@ static enum error copy_change(struct restore *restore)
     }
     (void)sqlite3_close(copy);
     restore->report->voided_prekeys = restore->report->summary.unclaimed_prekeys;
-    return error == OK ? file_sync(restore->partial_path, O_RDONLY) : error;
+    return error == OK ? file_sync(restore->names.partial_path, O_RDONLY) : error;
 }
 
 /* ---- what the old database knows -------------------------------------------------------------*/
@@ -257,8 +237,20 @@ static enum error old_take_over(struct restore *restore, sqlite3 *copy)
     sqlite3 *old = NULL;
     enum error error = OK;
 
-    if (connection_open(restore->path, SQLITE_OPEN_READWRITE, &old) != OK) {
+    const char *path = restore->names.is_kept ? restore->names.kept_path : restore->names.path;
+
+    if (connection_open(path, SQLITE_OPEN_READWRITE, &old) != OK) {
         return OK;
+    }
+    if (restore->names.is_kept) {
+        /* All its names are of one file, so nothing is moved into it. */
+        (void)sqlite3_db_config(old, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        if (home_content_find(old, &content) == OK && content == CONTENT_OURS) {
+            error = knowledge_take(restore, copy, old);
+        }
+        (void)sqlite3_close(old);
+        replacement_tidy(&restore->names);
+        return error;
     }
     if (connection_exec(old, "PRAGMA journal_mode=DELETE") != OK) {
         bool is_busy = (sqlite3_errcode(old) & 0xff) == SQLITE_BUSY;
@@ -383,79 +375,6 @@ static enum error owner_set(const char *path)
         (void)close(fd);
     }
     return error;
-}
-
-static enum error put_in_place(struct restore *restore)
-{
-    char replaced[PATH_MAX];
-    enum error error = copy_name_find(restore->path, REPLACED_SUFFIX, replaced);
-
-    if (error != OK) {
-        return told(restore, "nine databases that were replaced lie beside it; remove what is not "
-                             "needed");
-    }
-    error = companions_put_aside(restore, replaced);
-    if (error == OK && !restore->has_old) {
-        return rename(restore->partial_path, restore->path) == 0
-                   ? folder_sync(restore->path)
-                   : file_failed("name the database", restore->path);
-    }
-    if (error == OK && rename(restore->partial_path, restore->ready_path) != 0) {
-        error = file_failed("name", restore->ready_path);
-    }
-    if (error == OK) {
-        error = folder_sync(restore->path);
-    }
-    if (error == OK) {
-        error = exchange(restore, replaced);
-    }
-    if (error == OK) {
-        (void)snprintf(restore->report->replaced_path, PATH_MAX, "%s", replaced);
-    }
-    return error;
-}
-
-/* None is left of a database that became one file. The index of a WAL is made anew from it. */
-static enum error companions_put_aside(const struct restore *restore, const char *replaced)
-{
-    static const char *const companions[] = {"-wal", "-journal"};
-    char from[PATH_MAX];
-    char to[PATH_MAX];
-
-    if (snprintf(from, sizeof from, "%s-shm", restore->path) < PATH_MAX && unlink(from) != 0 &&
-        errno != ENOENT) {
-        return file_failed("remove", from);
-    }
-    for (size_t i = 0; i < sizeof companions / sizeof companions[0]; i++) {
-        if (snprintf(from, sizeof from, "%s%s", restore->path, companions[i]) >= PATH_MAX ||
-            snprintf(to, sizeof to, "%s%s", replaced, companions[i]) >= PATH_MAX) {
-            errno = ENAMETOOLONG;
-            return file_failed("name", restore->path);
-        }
-        if (rename(from, to) != 0 && errno != ENOENT) {
-            return file_failed("put aside", from);
-        }
-    }
-    return OK;
-}
-
-/* Where the file system cannot exchange two names, the old one gets its second name first: a kill
- * right then leaves a file with two names, which a server refuses to open and a restore replaces.
- */
-static enum error exchange(const struct restore *restore, const char *replaced)
-{
-    if (renameat2(AT_FDCWD, restore->ready_path, AT_FDCWD, restore->path, RENAME_EXCHANGE) == 0) {
-        enum error error = folder_sync(restore->path);
-
-        if (error == OK && rename(restore->ready_path, replaced) != 0) {
-            error = file_failed("name", replaced);
-        }
-        return error == OK ? folder_sync(restore->path) : error;
-    }
-    if (link(restore->path, replaced) != 0 || rename(restore->ready_path, restore->path) != 0) {
-        return file_failed("put in place", restore->path);
-    }
-    return folder_sync(restore->path);
 }
 
 static enum error told(const struct restore *restore, const char *text)
