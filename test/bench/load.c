@@ -12,13 +12,15 @@
  * is sent once. Where a request has 16 times '@', every sending of it has a
  * number of its own there. A batch of --pipeline requests leaves in one write, and the next when
  * all are answered. Measuring begins --warm seconds after the first request; what is then in
- * flight at the end is waited for, counted as acknowledged, and not measured.
+ * flight at the end is waited for, counted as acknowledged, and not measured. SIGTERM ends it
+ * before its time.
  *
  * The figures are printed as one JSON object. A wrong answer ends the run with exit status 1.
  */
 #include "load.h"
 
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +36,7 @@ static struct connection *connections;
 static struct tally tally;
 static int epoll_file;
 static unsigned open_count;
+static volatile sig_atomic_t is_told_to_end;
 
 static void options_read(int argc, char **argv);
 static void connections_open(void);
@@ -43,6 +46,7 @@ static void hold(void);
 static void connection_step(struct connection *connection);
 static void connection_ended(struct connection *connection);
 static bool is_over(uint64_t now);
+static void on_signal(int number);
 
 int main(int argc, char **argv)
 {
@@ -165,6 +169,7 @@ static void run(void)
 {
     uint64_t begun = clock_ns();
 
+    (void)signal(SIGTERM, on_signal);
     tally.begins_at = begun + (uint64_t)(options.warm_s * 1e9);
     tally.ends_at = tally.begins_at + (uint64_t)(options.seconds * 1e9);
     for (unsigned i = 0; i < options.connections; i++) {
@@ -194,7 +199,16 @@ static void run(void)
 
 static bool is_over(uint64_t now)
 {
+    if (is_told_to_end) {
+        return true;
+    }
     return options.count > 0 ? tally.measured >= options.count : now >= tally.ends_at;
+}
+
+static void on_signal(int number)
+{
+    (void)number;
+    is_told_to_end = 1;
 }
 
 static void events_take(int wait_ms)

@@ -190,11 +190,8 @@ def test_the_health_check_of_the_image(engine, service, volume):
     container, api = serve(engine, "migchat", volume, service)
     api.get("/readyz").expect(200)
     command = config["Healthcheck"]["Test"][1:]
-    if command[1] in container.execute(command[0], "--help").stdout:
-        done = container.execute(*command)
-        assert done.returncode == 0, done.stdout + done.stderr
-    else:
-        print(f"\n  this binary has no command '{command[1]}' yet")
+    done = container.execute(*command)
+    assert done.returncode == 0, done.stdout + done.stderr
     check_stop(container)
 
 
