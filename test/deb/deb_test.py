@@ -156,7 +156,9 @@ def test_fish_completes(unpacked):
     assert offered("migchat-server --port 1 config d") == ["dump"]
     assert offered("migchat-server --sync=full docs f") == ["fish"]
     assert offered("migchat-server --sync ") == ["full", "normal"]
-    assert offered("migchat-server --max-b") == ["--max-bodies-bytes", "--max-body-bytes"]
+    # fish 4 (Debian 13) also offers what has these letters in this order.
+    assert [each for each in offered("migchat-server --max-b") if each.startswith("--max-b")] == [
+        "--max-bodies-bytes", "--max-body-bytes"]
     assert offered("migchat-server --db /et") == ["/etc/"]
 
 
