@@ -7,7 +7,8 @@
  * 1. Bytes are taken only while nothing is to be written and no command waits; others are kept and
  *    reading stops (conn.c). So a client that sends faster than it is answered waits.
  * 2. Events go on meanwhile: a command lends an exchange, not the connection.
- * 3. What an incomplete message holds counts as the body of an unfinished request.
+ * 3. What an incomplete message holds counts as the body of an unfinished request, and it has the
+ *    time of one. That is looked at when something happens, a heartbeat at the latest.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,8 @@
 /* Pongs to what fits in one read, and a close. */
 #define ANSWER_MAX_BYTES (4u * SLAB_BYTES)
 
+static void message_time(struct conn *conn);
+static bool message_is_late(const struct conn *conn);
 static void messages_keep(struct conn *conn, struct buf *messages);
 static void command_answer(struct conn *conn);
 static void command_lend(struct conn *conn);
@@ -39,11 +42,15 @@ bool conn_take_frames(struct conn *conn, const char *bytes, size_t len)
     }
     buf_init(&messages, message_max_bytes + (size_t)SLAB_BYTES * sizeof(size_t));
     buf_init(&answer, ANSWER_MAX_BYTES);
+    bool is_begun = stream->socket != NULL;
     bool goes_on = websocket_take(&stream->socket, bytes, len, message_max_bytes, &seen, &answer);
     REQUIRE(!messages.overflowed && !answer.overflowed);
     connections->held_bytes -= conn->request_bytes;
     conn->request_bytes = stream->socket != NULL ? conn->request_bytes + (uint32_t)len : 0;
     connections->held_bytes += conn->request_bytes;
+    if (!is_begun || messages.len > 0) {
+        message_time(conn);
+    }
     if (answer.len > 0) {
         buf_append_str(&conn_output(conn)->gathered, buf_str(&answer));
     }
@@ -62,6 +69,21 @@ bool conn_take_frames(struct conn *conn, const char *bytes, size_t len)
     }
     buf_release(&messages);
     return true;
+}
+
+/* If one is incomplete, its time begins now. */
+static void message_time(struct conn *conn)
+{
+    const struct deadlines *deadlines = &conn->connections->deadlines;
+
+    conn->stream->until_ms =
+        (int64_t)uv_now(conn->connections->loop) + (int64_t)deadlines->duration_ms[DEADLINE_BODY];
+}
+
+static bool message_is_late(const struct conn *conn)
+{
+    return conn->stream->socket != NULL &&
+           (int64_t)uv_now(conn->connections->loop) >= conn->stream->until_ms;
 }
 
 static void messages_keep(struct conn *conn, struct buf *messages)
@@ -86,7 +108,14 @@ bool conn_socket_on(struct conn *conn)
         command_lend(conn);
         return conn->exchange != NULL && !conn->is_lent;
     }
-    return input_take(conn);
+    if (input_take(conn)) {
+        return true;
+    }
+    if (message_is_late(conn)) {
+        conn_finish_stream(conn, WEBSOCKET_TOO_SLOW);
+        return true;
+    }
+    return false;
 }
 
 static void command_answer(struct conn *conn)
@@ -110,6 +139,7 @@ static void command_answer(struct conn *conn)
     exchange_free(exchange);
     conn->exchange = NULL;
     deadline_clear(&conn->deadline);
+    message_time(conn); /* nothing was read meanwhile */
 }
 
 /* The first of those that wait. */

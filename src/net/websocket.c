@@ -3,6 +3,10 @@
  * When is nothing needed of it? wslay does not say whether it is within a frame's head. So
  * the bytes of frames that began are added up: when they are all that came, the last frame is
  * complete, and nothing is needed unless that one is a part of a message.
+ *
+ * What wslay would wait for is refused here: a message of more frames than MESSAGE_FRAMES_MAX,
+ * since it keeps each by itself, whatever is in it; and a frame that is longer than a message may
+ * be, which it looks at with the first byte of the payload.
  */
 #include "net/websocket.h"
 
@@ -19,13 +23,20 @@
 #define LENGTH_7_MAX 125u
 #define LENGTH_16_MAX 65535u
 #define FRAME_HEAD_MAX_BYTES 10u
+#define LENGTH_MASK 0x7fu
+/* Clients cut messages into frames of a kilobyte and more, if at all. */
+#define MESSAGE_FRAMES_MAX 1024u
 
 struct websocket {
     wslay_event_context_ptr frames;
     uint64_t taken_bytes;  /* given to wslay */
     uint64_t framed_bytes; /* of frames that began */
-    bool is_in_message;    /* a part came that is not the last */
+    uint64_t message_max_bytes;
+    unsigned message_frames; /* of the one that is incomplete */
+    bool is_in_message;      /* a part came that is not the last */
     bool is_closed_by_client;
+    uint8_t head[HEAD_LEN + sizeof(uint64_t)]; /* of a frame that did not begin yet: what came */
+    size_t head_len;
     /* Of the call that runs. */
     struct str rest;
     struct websocket_seen *seen;
@@ -33,6 +44,8 @@ struct websocket {
 };
 
 static struct websocket *websocket_new(size_t message_max_bytes);
+static bool head_keep(struct websocket *socket, struct str bytes);
+static void message_refuse(struct websocket *socket);
 static void fault_name(struct websocket *socket);
 static ssize_t on_recv(wslay_event_context_ptr frames, uint8_t *bytes, size_t len, int flags,
                        void *user);
@@ -56,6 +69,10 @@ bool websocket_take(struct websocket **place, const char *bytes, size_t len,
     socket->seen = seen;
     socket->answer = answer;
     bool goes_on = wslay_event_recv(socket->frames) == 0;
+    if (goes_on && wslay_event_get_read_enabled(socket->frames) &&
+        !head_keep(socket, (struct str){bytes, len})) {
+        message_refuse(socket);
+    }
     goes_on = wslay_event_send(socket->frames) == 0 && goes_on;
     fault_name(socket);
     if (wslay_event_get_close_received(socket->frames) ||
@@ -67,6 +84,40 @@ bool websocket_take(struct websocket **place, const char *bytes, size_t len,
         websocket_free(place);
     }
     return goes_on;
+}
+
+/* False when the frame whose head came, and nothing behind it, is longer than a message may be. */
+static bool head_keep(struct websocket *socket, struct str bytes)
+{
+    size_t waiting = socket->taken_bytes > socket->framed_bytes
+                         ? (size_t)(socket->taken_bytes - socket->framed_bytes)
+                         : 0;
+
+    if (waiting < bytes.len || waiting == 0) {
+        socket->head_len = 0; /* it began with these bytes, if at all */
+        bytes = (struct str){bytes.ptr + bytes.len - waiting, waiting};
+    }
+    for (size_t i = 0; i < bytes.len && socket->head_len < sizeof socket->head; i++) {
+        socket->head[socket->head_len++] = (uint8_t)bytes.ptr[i];
+    }
+    unsigned length = socket->head_len >= HEAD_LEN ? socket->head[1] & LENGTH_MASK : 0;
+    size_t length_bytes = length > LENGTH_7_MAX + 1 ? sizeof(uint64_t)
+                          : length > LENGTH_7_MAX   ? sizeof(uint16_t)
+                                                    : 0;
+    uint64_t payload_len = length;
+    if (length_bytes > 0 && socket->head_len >= HEAD_LEN + length_bytes) {
+        payload_len = 0;
+        for (size_t i = 0; i < length_bytes; i++) {
+            payload_len = payload_len << 8 | socket->head[HEAD_LEN + i];
+        }
+    }
+    return payload_len <= socket->message_max_bytes;
+}
+
+static void message_refuse(struct websocket *socket)
+{
+    wslay_event_shutdown_read(socket->frames);
+    REQUIRE(wslay_event_queue_close(socket->frames, WSLAY_CODE_MESSAGE_TOO_BIG, NULL, 0) == 0);
 }
 
 /* What wslay finds wrong with a frame itself it closes without a code; clients are to be told. */
@@ -94,6 +145,7 @@ static struct websocket *websocket_new(size_t message_max_bytes)
     REQUIRE(socket != NULL);
     REQUIRE(wslay_event_context_server_init(&socket->frames, &callbacks, socket) == 0);
     wslay_event_config_set_max_recv_msg_length(socket->frames, message_max_bytes);
+    socket->message_max_bytes = message_max_bytes;
     return socket;
 }
 
@@ -149,7 +201,11 @@ static void on_frame(wslay_event_context_ptr frames,
     }
     socket->framed_bytes += head + frame->payload_length;
     if (!wslay_is_ctrl_frame(frame->opcode)) {
+        socket->message_frames = socket->is_in_message ? socket->message_frames + 1 : 1;
         socket->is_in_message = frame->fin == 0;
+        if (socket->message_frames > MESSAGE_FRAMES_MAX) {
+            message_refuse(socket);
+        }
     }
 }
 

@@ -23,6 +23,7 @@ struct websocket; /* of one connection, while it is needed */
 enum websocket_code {
     WEBSOCKET_PROTOCOL_ERROR = 1002,
     WEBSOCKET_BINARY_REFUSED = 1003,
+    WEBSOCKET_TOO_SLOW = 1008,
     WEBSOCKET_RESTARTS = 1012,
     WEBSOCKET_TRY_LATER = 1013,
     WEBSOCKET_TOKEN_INVALID = 4401

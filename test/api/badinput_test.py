@@ -1,6 +1,6 @@
 """The bad-input cases (badinput.jsonl), each over a raw socket, each followed by a health check.
 
-The WebSocket areas (ws-…) belong to the events and are not run here. Cases that have to wait run
+Cases that have to wait run
 side by side from the module's start, so that the file takes as long as the longest.
 A case passes with any status its list allows; how many met the first, the one aimed for, and
 which did not, is printed at the end.
@@ -17,9 +17,8 @@ from support.server import Server
 
 FILE = pathlib.Path(__file__).with_name("badinput.jsonl")
 CASES = [json.loads(line) for line in FILE.read_text(encoding="utf-8").splitlines()]
-RUN_HERE = [case for case in CASES if not case["area"].startswith("ws-")]
 # Waiting ones last: by then most of their time has passed.
-ORDERED = sorted(RUN_HERE, key=badinput.is_slow)
+ORDERED = sorted(CASES, key=badinput.is_slow)
 AIMED = {}  # case id -> (aimed-for status, what came), for the report
 
 
@@ -33,7 +32,7 @@ def people(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def slow_outcomes(people):
-    slow = [case for case in RUN_HERE if badinput.is_slow(case)]
+    slow = [case for case in CASES if badinput.is_slow(case)]
     with concurrent.futures.ThreadPoolExecutor(len(slow)) as pool:
         yield {case["id"]: pool.submit(badinput.run, case, people) for case in slow}
 
@@ -57,4 +56,4 @@ def test_which_answers_were_the_aimed_for_ones(request, capsys):
               + (", ".join(f"{name} {pair[1]} (aimed {pair[0]})"
                            for name, pair in sorted(missed.items())) or "none"))
     if request.config.getoption("keyword", "") == "" and len(AIMED) > 1:
-        assert len(AIMED) == len(RUN_HERE), "not every case was run"
+        assert len(AIMED) == len(CASES), "not every case was run"

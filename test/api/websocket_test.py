@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import threading
+import time
 
 import pytest
 import websockets
@@ -381,7 +382,7 @@ def test_pings_are_answered(server, alice):
     (frame(b"\xff"), 1007), (frame(b"\xed\xa0\x80"), 1007), (frame(b"\xc3"), 1007),
     (frame(b"a", TEXT, fin=False) + frame(b"\xff", CONTINUATION), 1007),
     (frame(b"x", BINARY), 1003),
-    (frame(b"xxxxxxxx", length=1 << 40), 1009), (frame(b"x", CLOSE), 1002),
+    (frame(b"xxxxxxxx", length=1 << 40), 1009), (frame(length=256 * 1024 + 1), 1009), (frame(b"x", CLOSE), 1002),
     (close_frame(1005), 1002), (close_frame(999), 1002), (close_frame(1000, b"\xff"), 1007),
 ), ids=str)
 def test_what_breaks_the_rules_is_closed_with_its_code(server, alice, data, code):
@@ -399,6 +400,22 @@ def test_a_message_has_the_limit_of_a_body(server, alice):
         opened.send(frame(b" " * (limit // 2), TEXT, fin=False))
         opened.send(frame(b" " * (limit // 2 + 1), CONTINUATION))
         assert opened.closed() == 1009
+
+
+def test_a_message_has_a_limit_of_frames(server, alice):
+    """Each is kept by itself, whatever is in it: many tiny ones would hold far more than is counted."""
+    most = 1024
+    for payload in (b"", b" "):
+        with socket(server, alice) as opened:
+            part = frame(payload, CONTINUATION, fin=False)
+            for _ in range(2):  # it is counted anew for each message
+                opened.send(frame(b" ", TEXT, fin=False) + (most - 2) * part + frame(b"", CONTINUATION))
+                assert opened.message()["body"]["code"] == "json_malformed"
+            opened.send(frame(b" ", TEXT, fin=False) + (most - 1) * part)
+            opened.send(frame(b"still there", PING))
+            assert opened.frame() == (PONG, b"still there")
+            opened.send(part)
+            assert opened.closed() == 1009
 
 
 @pytest.mark.parametrize("code", (1000, 1001, 3000, 4999))
@@ -438,6 +455,30 @@ def test_another_client_agrees(server, alice, bob):
     assert [each["ref"] for each in got if each["type"] == "result"] == list(range(20))
     assert [each["message"]["content"] for each in got if each["type"] == "message"] == [
         str(number) for number in range(20)]
+
+
+@pytest.mark.parametrize("wakes", ("byte", "event"))
+def test_an_incomplete_message_has_the_time_of_a_body(start, wakes):
+    server = start(flags=("--body-timeout-ms", "600"))
+    alice, bob = server.api.create(), server.api.create()
+    text = json.dumps({"type": "typing", "ref": 1, "with_user": bob.username})
+    data = frame(text)
+    with socket(server, alice) as slow, socket(server, alice) as steady:
+        slow.send(data[:-2])
+        # Each message has its own time, also where one's beginning comes with another's end.
+        steady.send(data[:3])
+        for _ in range(6):
+            time.sleep(0.2)  # the case: they are slow
+            steady.send(data[3:] + data[:3])
+            assert steady.message()["status"] == 204
+        if wakes == "byte":
+            slow.send(data[-2:-1])
+        else:
+            bob.send(alice)
+            assert steady.message()["type"] == "message"
+        assert slow.closed() == 1008
+        steady.send(data[3:])
+        assert steady.message()["status"] == 204
 
 
 def test_incomplete_messages_count_as_unfinished_requests(start):

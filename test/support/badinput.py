@@ -12,6 +12,7 @@ import time
 from support import seen
 from support.http import (SLOWNESS, Closed, Connection, Malformed, Silent, check_error_body,
                           request_bytes)
+from support.websocket import CLOSE, server_frame
 
 PIECE_GAP_S = 0.02
 PLAIN_WAIT_S = 12 * SLOWNESS
@@ -55,6 +56,7 @@ class Outcome:
         self.fault = None     # what was malformed in the last, unreadable answer
         self.closed = False   # the server closed
         self.write_failed = False
+        self.close_code = None  # of a WebSocket; 0 when it ended without one
 
     @property
     def status(self):
@@ -66,7 +68,7 @@ class Outcome:
         lines = [answer.describe() + f"\n    1xx before it: {answer.interim}"
                  for answer in self.answers]
         lines.append(f"closed by the server: {self.closed}, write failed: {self.write_failed}, "
-                     f"unreadable: {self.fault}")
+                     f"unreadable: {self.fault}, close code: {self.close_code}")
         return "\n".join(lines)
 
 
@@ -137,6 +139,8 @@ def _read_answers(connection, expect, method, deadline, writer, outcome):
     """Answers until the server closes; where it need not, until the mark comes back."""
     must_close = expect["close"] is True
     outcome.answers.append(connection.answer(method, "badinput", deadline))
+    if "ws" in expect and outcome.status == 101:
+        _read_close(connection, deadline, outcome)
     if must_close:
         while True:
             outcome.answers.append(connection.answer("GET", "badinput", deadline))
@@ -155,6 +159,17 @@ def _read_answers(connection, expect, method, deadline, writer, outcome):
         outcome.answers.append(response)
 
 
+def _read_close(connection, deadline, outcome):
+    """Frames up to the close, and what comes until the end, of which there must be nothing."""
+    outcome.close_code = 0
+    while True:
+        opcode, payload = server_frame(connection, deadline)
+        if opcode == CLOSE:
+            outcome.close_code = int.from_bytes(payload[:2], "big")
+            connection.expect_end(deadline)
+            raise Closed(b"", connection.reset)
+
+
 def judge(case, outcome, people):
     """Fail with what was sent and what came unless the case's expectations hold."""
     expect = case["expect"]
@@ -168,6 +183,8 @@ def judge(case, outcome, people):
         assert outcome.closed, f"it stayed open\n{shown}"
     elif expect["close"] is False:
         assert not outcome.closed, f"it was closed\n{shown}"
+    if "ws" in expect:
+        assert outcome.close_code in expect["ws"], shown
     if "responses" in expect:
         assert len(outcome.answers) in expect["responses"], shown
     if "last" in expect and outcome.answers:

@@ -42,6 +42,21 @@ def close_frame(code=1000, reason=b""):
     return frame(struct.pack(">H", code) + reason, CLOSE)
 
 
+def server_frame(connection, deadline):
+    """(opcode, payload) of the next frame; servers neither mask nor, here, fragment."""
+    first, second = connection._exactly(2, deadline)
+    assert first & 0xf0 == 0x80, f"fragment or reserved bits: {first:#x}"
+    assert second < 128, "a server masks nothing"
+    length = second
+    if second == 126:
+        length, = struct.unpack(">H", connection._exactly(2, deadline))
+        assert length >= 126
+    elif second == 127:
+        length, = struct.unpack(">Q", connection._exactly(8, deadline))
+        assert length >= 1 << 16
+    return first & 0x0f, connection._exactly(length, deadline)
+
+
 class WebSocket:
     """Open from the constructor on; .response is the answer to the handshake."""
 
@@ -70,24 +85,13 @@ class WebSocket:
         self.send(frame(json.dumps(members)))
 
     def frame(self, deadline_s=ANSWER_DEADLINE_S):
-        """(opcode, payload) of the next frame; servers neither mask nor, here, fragment."""
-        deadline = time.monotonic() + deadline_s
-        first, second = self.connection._exactly(2, deadline)
-        assert first & 0xf0 == 0x80, f"fragment or reserved bits: {first:#x}"
-        assert second < 128, "a server masks nothing"
-        length = second
-        if second == 126:
-            length, = struct.unpack(">H", self.connection._exactly(2, deadline))
-            assert length >= 126
-        elif second == 127:
-            length, = struct.unpack(">Q", self.connection._exactly(8, deadline))
-            assert length >= 1 << 16
-        return first & 0x0f, self.connection._exactly(length, deadline)
+        return server_frame(self.connection, time.monotonic() + deadline_s)
 
     def message(self, deadline_s=ANSWER_DEADLINE_S):
-        """The next text, decoded; pings are passed over."""
+        """The next text, decoded; pings are passed over, and put nothing off."""
+        deadline = time.monotonic() + deadline_s
         while True:
-            opcode, payload = self.frame(deadline_s)
+            opcode, payload = server_frame(self.connection, deadline)
             if opcode == PING:
                 continue
             assert opcode == TEXT, (opcode, payload)
@@ -106,8 +110,9 @@ class WebSocket:
 
     def closed(self):
         """The code of the close frame that comes next, after texts at most; then the end."""
+        deadline = time.monotonic() + ANSWER_DEADLINE_S
         while True:
-            opcode, payload = self.frame()
+            opcode, payload = server_frame(self.connection, deadline)
             if opcode == CLOSE:
                 break
             assert opcode in (TEXT, PONG, PING), opcode
