@@ -56,6 +56,7 @@ static void handles_note(struct handle *handle, bool is_open);
 static sqlite3_vfs layer;
 static sqlite3_vfs *below;
 static struct disk_file *files; /* a list of those with a name or a handle */
+static struct disk_file *kept;  /* while it is killed */
 
 /* Open handles, to see whose locks are in the way. */
 #define HANDLES_MAX 32u
@@ -68,6 +69,7 @@ static struct {
     enum disk_fault fault;
     bool stays;
     bool has_failed;
+    bool is_paused;
     int system_error;
 } faults;
 
@@ -166,6 +168,26 @@ void memory_disk_set_file(const char *path, struct str bytes)
     }
     disk_file_truncate(file, 0);
     disk_file_write(file, bytes.ptr, bytes.len, 0);
+}
+
+void memory_disk_kill_begin(void)
+{
+    REQUIRE(kept == NULL);
+    for (const struct disk_file *file = files; file != NULL; file = file->next) {
+        if (file->has_name) {
+            struct disk_file *copy = disk_file_new(file->path);
+
+            disk_file_write(copy, file->bytes, file->len, 0);
+            copy->next = kept;
+            kept = copy;
+        }
+    }
+}
+
+void memory_disk_kill_end(void)
+{
+    memory_disk_take_over(kept);
+    kept = NULL;
 }
 
 static int disk_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *opened, int flags,
@@ -479,6 +501,9 @@ static int handle_index_unmap(sqlite3_file *file, int is_removed)
 
 static bool call_fails(enum disk_call call)
 {
+    if (faults.is_paused) {
+        return false;
+    }
     size_t number = ++faults.calls[call];
     bool fails = faults.fails_at > 0 && call == faults.call &&
                  (faults.stays ? number >= faults.fails_at : number == faults.fails_at);
@@ -507,6 +532,11 @@ size_t memory_disk_calls(enum disk_call call)
 bool memory_disk_has_failed(void)
 {
     return faults.has_failed;
+}
+
+void memory_disk_pause(bool is_paused)
+{
+    faults.is_paused = is_paused;
 }
 
 void memory_disk_heal(void)

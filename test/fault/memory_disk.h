@@ -34,6 +34,11 @@ struct str memory_disk_file(const char *suffix);
 /* Makes or replaces a file. */
 void memory_disk_set_file(const char *path, struct str bytes);
 
+/* A process is killed: between the two calls its files may be closed, and whatever that does to
+ * them is undone by the second. */
+void memory_disk_kill_begin(void);
+void memory_disk_kill_end(void);
+
 /* ---- losing power --------------------------------------------------------------------------- */
 
 void memory_disk_record(void);
@@ -84,6 +89,8 @@ size_t memory_disk_calls(enum disk_call call);
 /* Whether a call has failed since memory_disk_fail. */
 bool memory_disk_has_failed(void);
 void memory_disk_heal(void);
+/* While paused no call fails, and none is counted: for the test's own look at the files. */
+void memory_disk_pause(bool is_paused);
 
 /* A number below `bound` (above 0). The state is any number; xorshift64*. */
 uint64_t chance_below(uint64_t *state, uint64_t bound);

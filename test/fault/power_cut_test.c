@@ -11,11 +11,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/log.h"
 #include "fault/memory_disk.h"
 #include "fault/scripted_run.h"
+#include "fault/torture.h"
 
 #define STATES_MAX 4000u
 #define GOES_ON_EVERY 20u /* cuts, of which one is worked on with */
@@ -31,20 +31,6 @@ struct state {
 static struct state states[STATES_MAX];
 static size_t state_count;
 static size_t opened_at; /* changes by which the database was made */
-
-static bool is_long(void)
-{
-    const char *setting = getenv("MIGCHAT_TORTURE");
-
-    return setting != NULL && strcmp(setting, "1") == 0;
-}
-
-static uint64_t seed(void)
-{
-    const char *setting = getenv("MIGCHAT_SEED");
-
-    return setting == NULL ? 6 : strtoull(setting, NULL, 10);
-}
 
 static void state_add(const struct scripted_run *run, size_t begun)
 {
@@ -110,15 +96,15 @@ static void judge(struct scripted_run *run, size_t change, bool goes_on)
 
 static void whatever_was_not_synced_is_lost_and_nothing_else(void **state)
 {
-    size_t batches = is_long() ? 700 : 120;
-    size_t cuts_wanted = is_long() ? 12000 : 500;
+    size_t batches = torture_is_long() ? 700 : 120;
+    size_t cuts_wanted = torture_is_long() ? 12000 : 500;
     struct scripted_run run;
-    uint64_t chance = seed();
+    uint64_t chance = torture_seed();
     size_t cuts = 0;
     size_t changes;
 
     (void)state;
-    run_init(&run, seed());
+    run_init(&run, torture_seed());
     record(&run, batches);
     changes = memory_disk_change_count();
     /* Behind every change in the long form, several ways; behind some of them in the short one. */
@@ -136,7 +122,7 @@ static void whatever_was_not_synced_is_lost_and_nothing_else(void **state)
     }
     print_message("seed %" PRIu64
                   ": %zu commits, %zu changes of the disk, %zu cuts, nothing lost\n",
-                  seed(), state_count, changes, cuts);
+                  torture_seed(), state_count, changes, cuts);
     run_release(&run);
     memory_disk_clear();
 }

@@ -26,10 +26,14 @@
 
 #define NOW_MS 1762171200123 /* 2025-11-03T12:00:00.123Z */
 #define UNITS_MAX 6u
-#define TEXT_MAX_BYTES 30000u
+#define TEXT_MAX_BYTES 120000u
+#define TEXT_LONG_BYTES 30000u
+#define TEXT_USUAL_BYTES 300u
 #define HASH "$2b$04$abcdefghijklmnopqrstuv"
 
 static int file_remove(const char *path, const struct stat *found, int kind, struct FTW *place);
+static enum error unit_run(struct scripted_run *run);
+static void accounts_take_back(struct scripted_run *run, const struct scripted_run *before);
 static enum error unit_do(struct scripted_run *run);
 static enum error account_make(struct scripted_run *run);
 static enum error account_end(struct scripted_run *run);
@@ -52,6 +56,7 @@ void run_init(struct scripted_run *run, uint64_t seed)
     (void)snprintf(run->path, sizeof run->path, "%s/test.db", run->folder);
     arena_init(&run->arena);
     run->chance = seed;
+    run->cache_kib = 1024;
     run->now_ms = NOW_MS;
 }
 
@@ -80,14 +85,17 @@ enum error run_open(struct scripted_run *run)
     struct store_settings settings = {
         .path = run->path,
         .syncs_every_commit = true,
-        .writer_cache_kib = 1024,
-        .reader_cache_kib = 512,
+        .writer_cache_kib = run->cache_kib,
+        .reader_cache_kib = run->cache_kib,
     };
     bool in_memory = false;
     enum error error = store_home_open(&settings, &run->home, &in_memory);
 
     if (error == OK) {
         error = store_open(run->home, STORE_READ_WRITE, &run->writer);
+    }
+    if (error == OK) {
+        error = store_open(run->home, STORE_READ_ONLY, &run->reader);
     }
     if (error != OK) {
         run_close(run);
@@ -97,8 +105,10 @@ enum error run_open(struct scripted_run *run)
 
 void run_close(struct scripted_run *run)
 {
+    store_close(run->reader);
     store_close(run->writer);
     store_home_close(run->home);
+    run->reader = NULL;
     run->writer = NULL;
     run->home = NULL;
 }
@@ -116,11 +126,7 @@ enum error run_batch(struct scripted_run *run)
     }
     run->now_ms += 1000;
     for (size_t i = 0; i < count && error == OK; i++) {
-        store_unit_begin(run->writer, UNIT_BARE);
-        error = unit_do(run);
-        if (error == OK) {
-            error = store_unit_keep(run->writer);
-        }
+        error = unit_run(run);
     }
     if (error == OK) {
         error = store_batch_commit(run->writer);
@@ -129,11 +135,36 @@ enum error run_batch(struct scripted_run *run)
     }
     arena_clear(&run->arena);
     if (error != OK) {
-        /* Another try may do something else. */
-        memcpy(run->accounts, before.accounts, sizeof run->accounts);
-        run->account_count = before.account_count;
+        accounts_take_back(run, &before);
     }
     return error;
+}
+
+/* As api/dispatch.c does it: one that fails is undone and the batch goes on, where that can be. */
+static enum error unit_run(struct scripted_run *run)
+{
+    struct scripted_run before = *run;
+    enum unit_form form = chance_below(&run->chance, 2) == 0 ? UNIT_BARE : UNIT_SAVED;
+
+    store_unit_begin(run->writer, form);
+    enum error error = unit_do(run);
+
+    if (error == OK) {
+        return store_unit_keep(run->writer);
+    }
+    if (store_batch_is_lost(run->writer) ||
+        (form == UNIT_BARE && store_unit_has_written(run->writer))) {
+        return error;
+    }
+    accounts_take_back(run, &before);
+    return store_unit_undo(run->writer);
+}
+
+/* Another try may do something else: names and chance go on. */
+static void accounts_take_back(struct scripted_run *run, const struct scripted_run *before)
+{
+    memcpy(run->accounts, before->accounts, sizeof run->accounts);
+    run->account_count = before->account_count;
 }
 
 static enum error unit_do(struct scripted_run *run)
@@ -207,12 +238,16 @@ static enum error message_write(struct scripted_run *run)
     static char text[TEXT_MAX_BYTES];
     struct scripted_account *sender = anybody(run);
     struct scripted_account *recipient = anybody(run);
-    size_t len = 1 + (size_t)chance_below(
-                         &run->chance, chance_below(&run->chance, 20) == 0 ? TEXT_MAX_BYTES : 300);
+    bool is_long = chance_below(&run->chance, 20) == 0;
+    size_t len =
+        1 + (size_t)chance_below(&run->chance, is_long ? TEXT_LONG_BYTES : TEXT_USUAL_BYTES);
     char key[24];
     struct message_sent sent;
     int64_t marked;
 
+    if (run->writes_much) {
+        len = TEXT_MAX_BYTES;
+    }
     memset(text, (int)('a' + chance_below(&run->chance, 26)), len);
     (void)snprintf(key, sizeof key, "key%lld", (long long)chance_below(&run->chance, 1u << 30));
     struct message_draft draft = {
@@ -288,7 +323,7 @@ enum error run_rest(struct scripted_run *run)
 
 uint64_t run_digest(const struct scripted_run *run)
 {
-    sqlite3 *database = run->writer->database;
+    sqlite3 *database = run->reader->database;
     sqlite3_stmt *tables = NULL;
     uint64_t digest = 0xcbf29ce484222325u;
 

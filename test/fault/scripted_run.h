@@ -27,7 +27,10 @@ struct scripted_run {
     char path[300];
     struct store_home *home;
     struct store *writer;
+    struct store *reader; /* sees what is committed */
     struct arena arena;
+    unsigned cache_kib; /* small: pages are read, and written before a commit, too */
+    bool writes_much;   /* every message is large: a checkpoint is due after a few batches */
     uint64_t chance;
     int64_t now_ms;
     unsigned names_given;
@@ -51,7 +54,7 @@ MUST_CHECK enum error run_batch(struct scripted_run *run);
 /* What the writer does between batches: a slice of a chore, a checkpoint. */
 MUST_CHECK enum error run_rest(struct scripted_run *run);
 
-/* Of every row of every table, as the writer sees them between batches. */
+/* Of every row of every table, as readers see them. */
 uint64_t run_digest(const struct scripted_run *run);
 /* The store's own check of the whole database; fails the test with what it found. */
 void run_verify(const struct scripted_run *run);

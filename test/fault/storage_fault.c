@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,12 +60,44 @@ static bool fails(int file, const char *name, int error)
     return false;
 }
 
-static void held_tell(void)
+static void tell(const char *name)
 {
     char path[4096];
 
-    snprintf(path, sizeof(path), "%s/held", getenv("MIGCHAT_FAULT_FOLDER"));
+    snprintf(path, sizeof(path), "%s/%s", getenv("MIGCHAT_FAULT_FOLDER"), name);
     close(open(path, O_WRONLY | O_CREAT, 0600));
+}
+
+/* Whether this is the call that MIGCHAT_FAULT_AT means, or one behind it; sets errno. */
+static bool is_the_one(int file, const char *kind)
+{
+    static atomic_long calls;
+    const char *setting = getenv("MIGCHAT_FAULT_AT");
+    char wanted[16];
+    char how[16];
+    long number;
+    int error;
+
+    if (setting == NULL || sscanf(setting, "%15s %ld %d %15s", wanted, &number, &error, how) != 4 ||
+        strcmp(kind, wanted) != 0) {
+        return false;
+    }
+    int kept = errno;
+    bool is_counted = file_is_database(file);
+    long call = is_counted ? atomic_fetch_add(&calls, 1) + 1 : 0;
+
+    if (call == number) {
+        tell("failed");
+    }
+    bool fails = is_counted && call >= number && (call == number || strcmp(how, "once") != 0) &&
+                 !fault_is_on("healed");
+
+    errno = kept;
+    if (!fails) {
+        return false;
+    }
+    errno = error;
+    return true;
 }
 
 static void wait_while_held(int file)
@@ -72,7 +105,7 @@ static void wait_while_held(int file)
     const struct timespec pause = {.tv_nsec = 5 * 1000 * 1000};
 
     while (fault_is_on("hold") && file_is_database(file)) {
-        held_tell();
+        tell("held");
         nanosleep(&pause, NULL);
     }
 }
@@ -95,7 +128,7 @@ int fsync(int file)
         errno = EIO;
         return -1;
     }
-    return fails(file, "sync", EIO) ? -1 : next(file);
+    return fails(file, "sync", EIO) || is_the_one(file, "sync") ? -1 : next(file);
 }
 
 int fdatasync(int file)
@@ -103,7 +136,7 @@ int fdatasync(int file)
     int (*next)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
 
     wait_while_held(file);
-    return fails(file, "sync", EIO) ? -1 : next(file);
+    return fails(file, "sync", EIO) || is_the_one(file, "sync") ? -1 : next(file);
 }
 
 ssize_t write(int file, const void *bytes, size_t len)
@@ -111,7 +144,10 @@ ssize_t write(int file, const void *bytes, size_t len)
     ssize_t (*next)(int, const void *, size_t) =
         (ssize_t(*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");
 
-    return fails(file, "space", ENOSPC) ? -1 : next(file, bytes, len);
+    if (fails(file, "space", ENOSPC) || is_the_one(file, "write")) {
+        return -1;
+    }
+    return next(file, bytes, is_the_one(file, "short") ? len / 2 : len);
 }
 
 ssize_t pwrite(int file, const void *bytes, size_t len, off_t at)
@@ -119,7 +155,10 @@ ssize_t pwrite(int file, const void *bytes, size_t len, off_t at)
     ssize_t (*next)(int, const void *, size_t, off_t) =
         (ssize_t(*)(int, const void *, size_t, off_t))dlsym(RTLD_NEXT, "pwrite");
 
-    return fails(file, "space", ENOSPC) ? -1 : next(file, bytes, len, at);
+    if (fails(file, "space", ENOSPC) || is_the_one(file, "write")) {
+        return -1;
+    }
+    return next(file, bytes, is_the_one(file, "short") ? len / 2 : len, at);
 }
 
 ssize_t pwrite64(int file, const void *bytes, size_t len, off64_t at)
@@ -127,5 +166,33 @@ ssize_t pwrite64(int file, const void *bytes, size_t len, off64_t at)
     ssize_t (*next)(int, const void *, size_t, off64_t) =
         (ssize_t(*)(int, const void *, size_t, off64_t))dlsym(RTLD_NEXT, "pwrite64");
 
-    return fails(file, "space", ENOSPC) ? -1 : next(file, bytes, len, at);
+    if (fails(file, "space", ENOSPC) || is_the_one(file, "write")) {
+        return -1;
+    }
+    return next(file, bytes, is_the_one(file, "short") ? len / 2 : len, at);
+}
+
+ssize_t pread64(int file, void *bytes, size_t len, off64_t at)
+{
+    ssize_t (*next)(int, void *, size_t, off64_t) =
+        (ssize_t(*)(int, void *, size_t, off64_t))dlsym(RTLD_NEXT, "pread64");
+
+    return is_the_one(file, "read") ? -1 : next(file, bytes, len, at);
+}
+
+ssize_t pread(int file, void *bytes, size_t len, off_t at)
+{
+    return pread64(file, bytes, len, at);
+}
+
+int ftruncate64(int file, off64_t size)
+{
+    int (*next)(int, off64_t) = (int (*)(int, off64_t))dlsym(RTLD_NEXT, "ftruncate64");
+
+    return is_the_one(file, "truncate") ? -1 : next(file, size);
+}
+
+int ftruncate(int file, off_t size)
+{
+    return ftruncate64(file, size);
 }

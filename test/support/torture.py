@@ -17,3 +17,11 @@ def size(short, long):
 def chance(*of):
     """A generator of its own for each part of a test, so that threads do not disturb each other."""
     return random.Random(f"{SEED} {of}")
+
+
+def teller(request, capsys):
+    """A function that prints a line of figures, in short runs as well."""
+    def line(text):
+        with capsys.disabled():
+            print(f"\n{request.node.name}, seed {SEED}: {text}", flush=True)
+    return line

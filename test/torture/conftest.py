@@ -8,7 +8,4 @@ from support import torture
 @pytest.fixture
 def tell(request, capsys):
     """Prints a line that pytest does not keep to itself."""
-    def line(text):
-        with capsys.disabled():
-            print(f"\n{request.node.name}, seed {torture.SEED}: {text}", flush=True)
-    return line
+    return torture.teller(request, capsys)
