@@ -98,7 +98,8 @@ static bool file_check(struct doctor *doctor, const char *name, const char *path
                     "%s is of user %u, the database of user %u", path, (unsigned)found.st_uid,
                     (unsigned)owner);
     } else if (found.st_nlink > 1) {
-        doctor_tell(doctor, FINDING_FAIL, name, "remove the other name",
+        doctor_tell(doctor, FINDING_FAIL, name,
+                    "run a restore that was interrupted again, or remove the other name",
                     "%s has a second name (hard link)", path);
     } else {
         doctor_tell(doctor, FINDING_OK, name, NULL, "%s (%04o)", path,

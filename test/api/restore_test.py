@@ -299,6 +299,23 @@ def test_a_damaged_database_is_replaced_and_kept_as_it_is(backed_up, spoil):
     assert again(running, bob).messages() == kept
 
 
+def test_amid_an_interrupted_restore_everybody_says_to_run_it_again(backed_up):
+    running, alice, bob, backup = backed_up
+    kept, everything = bob.messages(), (alice.send(bob), bob.messages())[1]
+    running.stop()
+    os.link(running.database, running.database + ".before-restore")
+    running.spawn()
+    assert "restore" in running.wait_event("database_refused")["reason"]
+    running.wait_exit(1)
+    done = running.command("doctor")
+    assert done.returncode == 1 and "run a restore that was interrupted again" in done.stdout
+    said = restore(running, backup)
+    assert f"the database that was there is {running.database}.before-restore\n" in said
+    assert again(running, bob).messages() == kept
+    restore(running, running.database + ".before-restore")
+    assert again(running, bob).messages() == everything
+
+
 def test_nine_replaced_databases_are_kept_and_no_tenth_is_made(backed_up):
     running, *_, backup = backed_up
     running.stop()

@@ -204,7 +204,8 @@ static enum error file_check(const char *path)
         return refused(path, "it is not a regular file");
     }
     if (found.st_nlink > 1) {
-        return refused(path, "it has a second name (hard link), whose WAL would be another one");
+        return refused(path, "it has a second name (hard link), whose WAL would be another one; a "
+                             "restore that was interrupted is to be run again");
     }
     if (access(path, R_OK | W_OK) != 0) {
         return refused(path, strerror(errno));
