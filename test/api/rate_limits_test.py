@@ -2,6 +2,7 @@
 
 import pytest
 
+from support import contract, websocket
 from support.api import new_name
 from support.events import now, poll_raw
 from support.server import Server
@@ -153,6 +154,28 @@ def test_behind_fly_its_field_counts(limited):
         return log_in(api, "nobody", fields=[("Fly-Client-IP", address), *more.items()]).status
     assert [asks("192.0.2.1", **{"X-Forwarded-For": f"192.0.2.{number}"}) for number in range(3)] == [401, 401, 429]
     assert asks("192.0.2.2") == 401
+
+
+def test_every_route_that_can_refuse_does(limited):
+    """Those of the contract; once is each rate here."""
+    once = "1/3600"
+    server = limited(SEND=once, READ=once, TYPING=once, CLAIM=once, LOGIN=once, SIGNUP=once)
+    alice = server.api.create(new_name("alice"))
+    refusing = [(method, path) for method, path, operation, _ in contract.operations()
+                if "429" in operation["responses"]]
+    assert len(refusing) > 10
+    for method, path in refusing:
+        target = path.replace("{username}", alice.username).replace("{id}", "1")
+        for _ in range(3):
+            if path == websocket.PATH:
+                with WebSocket(server.port, alice.token) as socket:
+                    answer = socket.response
+            else:
+                body = {} if method == "GET" else {"json_body": {}}
+                answer = server.api.request(method, target, alice.token, **body)
+            if answer.status == 429:
+                break
+        assert_refused(answer)
 
 
 def test_off_ends_all_limits(tmp_path):
