@@ -77,6 +77,11 @@ enum error api_logout(struct exchange *exchange, struct services *services);
 enum error api_session_list(struct exchange *exchange, struct services *services);
 enum error api_session_delete(struct exchange *exchange, struct services *services);
 
+/* blocks.c */
+enum error api_block_add(struct exchange *exchange, struct services *services);
+enum error api_block_remove(struct exchange *exchange, struct services *services);
+enum error api_block_list(struct exchange *exchange, struct services *services);
+
 /* messages.c */
 enum error api_message_send(struct exchange *exchange, struct services *services);
 enum error api_message_mark_read(struct exchange *exchange, struct services *services);

@@ -14,6 +14,7 @@ enum error api_typing(struct exchange *exchange, struct services *services)
     struct str from;
     struct buf text;
     bool is_given = false;
+    bool is_blocked = false;
     int64_t other_id = 0;
 
     enum error error = request_parameter(&exchange->request, STR("with_user"), &exchange->arena,
@@ -31,8 +32,15 @@ enum error api_typing(struct exchange *exchange, struct services *services)
     if (error == OK) {
         error = name_escaped_find(services->store, exchange->account_id, &exchange->arena, &from);
     }
+    if (error == OK) {
+        error = store_block_find(services->store, other_id, exchange->account_id, &is_blocked);
+    }
     if (error != OK) {
         return error;
+    }
+    answer_nothing(exchange);
+    if (is_blocked) {
+        return OK;
     }
     buf_init(&text, from.len + EVENT_REST_BYTES);
     buf_append_str(&text, STR("{\"type\":\"typing\",\"from\":\""));
@@ -42,6 +50,5 @@ enum error api_typing(struct exchange *exchange, struct services *services)
                                        .told_id = other_id,
                                        .text = arena_copy(&exchange->arena, buf_str(&text))};
     buf_release(&text);
-    answer_nothing(exchange);
     return OK;
 }

@@ -90,6 +90,15 @@ struct session_list_work {
     struct list_page page;
 };
 
+struct block_list_work {
+    struct block *blocks;
+    size_t count;
+    size_t next;
+    struct list_page page;
+    struct str cut_username;
+    struct arena_mark mark; /* what is behind it lasts one page */
+};
+
 /* What of the text is still to be sent. */
 struct metrics_work {
     struct str rest;
@@ -104,6 +113,7 @@ struct api_work {
         struct event_list_work events;
         struct account_list_work account_lines;
         struct session_list_work sessions;
+        struct block_list_work blocks;
         struct stats_work stats;
         struct metrics_work metrics;
     };

@@ -84,6 +84,8 @@
     X(INVITE_NOT_ALLOWED, "invite_not_allowed", 400,                                               \
       "An invite is for 1 to 100000 accounts and lasts 1 second to 3650 days")                     \
     X(INVITE_NOT_FOUND, "invite_not_found", 404, "There is no such invite")                        \
+    X(BLOCK_OF_ONESELF, "block_of_oneself", 400, "You cannot block yourself")                      \
+    X(BLOCKS_FULL, "blocks_full", 409, "10000 accounts are blocked already; unblock one first")    \
     X(PATH_NOT_ALLOWED, "path_not_allowed", 400, "The path of a file begins with /")               \
     X(BACKUP_RUNNING, "backup_running", 409, "Another backup is being made")                       \
     /* What we could not do. */                                                                    \

@@ -2,6 +2,8 @@
  *
  * So a crash between slices repeats nothing and leaves nothing out. Contacts are walked by
  * ascending id; one who becomes a contact behind the cursor meets the new name or keys anyway.
+ * One who blocked the account before it ever reached them has no conversation with it, and is told
+ * nothing of it either: a new name is words, too.
  */
 #include "domain/chore.h"
 
@@ -110,7 +112,8 @@ static enum error tell_contacts(struct store *store, const struct chore *chore,
     return store_chore_set_cursor(store, chore->id, contact_ids[count - 1]);
 }
 
-/* Not the account itself, whose log had the entry at once, and no deleted one. */
+/* Not the account itself, whose log had the entry at once, no deleted one, and none whose lists do
+ * not show it. */
 static enum error tell_contact(struct store *store, const struct chore *chore, enum entry_kind kind,
                                int64_t contact_id, struct arena *arena)
 {
@@ -121,6 +124,7 @@ static enum error tell_contact(struct store *store, const struct chore *chore, e
         .text = chore->text,
     };
     struct account contact;
+    struct conversation conversation;
     bool is_found;
     int64_t seq;
 
@@ -129,6 +133,10 @@ static enum error tell_contact(struct store *store, const struct chore *chore, e
     }
     enum error error = store_account_find(store, contact_id, arena, &is_found, &contact);
     if (error != OK || !is_found || contact.is_deleted) {
+        return error;
+    }
+    error = store_conversation_find(store, contact_id, chore->account_id, &is_found, &conversation);
+    if (error != OK || !is_found) {
         return error;
     }
     return store_entry_append(store, contact_id, &entry, 0, &seq);

@@ -6,6 +6,8 @@
  *    marking twice is harmless and unread is their difference.
  * 3. Each message entry holds `received` as it was then, so "read up to here" is one look-up.
  * 4. A message to oneself is one entry, sent and never received, so never unread.
+ * 5. What a recipient's block withholds is written on the sender's side alone, with a note of it;
+ *    the sender is answered as ever. So nothing of it can come later.
  */
 #include "domain/message.h"
 
@@ -26,6 +28,8 @@ static bool draft_is_the_same(const struct message_draft *draft,
 static enum error replay_find(struct store *store, const struct message_draft *draft,
                               const struct fingerprint *fingerprint, bool *out_found,
                               struct message_sent *out_sent);
+static enum error append_both(struct store *store, const struct message_draft *draft,
+                              const struct message_sent *sent);
 static enum error append_message(struct store *store, const struct side *side,
                                  const struct message_draft *draft, int64_t message_id);
 static enum error append_read(struct store *store, const struct side *side, int64_t message_id,
@@ -66,22 +70,8 @@ enum error message_send(struct store *store, const struct message_draft *draft, 
     if (error == OK) {
         error = store_message_id_take(store, &sent.message_id);
     }
-
-    struct side sender_side = {draft->sender_id, sent.recipient_id, ENTRY_MESSAGE_SENT};
-    struct side recipient_side = {sent.recipient_id, draft->sender_id, ENTRY_MESSAGE_RECEIVED};
-    bool sender_is_first = draft->sender_id < sent.recipient_id;
-
-    if (error == OK && draft->sender_id == sent.recipient_id) {
-        error = append_message(store, &sender_side, draft, sent.message_id);
-    } else {
-        if (error == OK) {
-            error = append_message(store, sender_is_first ? &sender_side : &recipient_side, draft,
-                                   sent.message_id);
-        }
-        if (error == OK) {
-            error = append_message(store, sender_is_first ? &recipient_side : &sender_side, draft,
-                                   sent.message_id);
-        }
+    if (error == OK) {
+        error = append_both(store, draft, &sent);
     }
     if (error == OK && has_key) {
         row.message_id = sent.message_id;
@@ -142,6 +132,35 @@ static bool draft_is_the_same(const struct message_draft *draft,
     }
     sha256_of_parts(parts, sizeof(parts) / sizeof(parts[0]), &digest);
     return memcmp(row->digest.bytes, digest.bytes, SHA256_LEN) == 0;
+}
+
+static enum error append_both(struct store *store, const struct message_draft *draft,
+                              const struct message_sent *sent)
+{
+    struct side sender_side = {draft->sender_id, sent->recipient_id, ENTRY_MESSAGE_SENT};
+    struct side recipient_side = {sent->recipient_id, draft->sender_id, ENTRY_MESSAGE_RECEIVED};
+    bool sender_is_first = draft->sender_id < sent->recipient_id;
+    bool is_blocked = false;
+
+    if (draft->sender_id == sent->recipient_id) {
+        return append_message(store, &sender_side, draft, sent->message_id);
+    }
+    enum error error = store_block_find(store, sent->recipient_id, draft->sender_id, &is_blocked);
+    if (error == OK && is_blocked) {
+        error = append_message(store, &sender_side, draft, sent->message_id);
+        return error == OK ? store_withheld_add(store, draft->sender_id, sent->recipient_id,
+                                                sent->message_id)
+                           : error;
+    }
+    if (error == OK) {
+        error = append_message(store, sender_is_first ? &sender_side : &recipient_side, draft,
+                               sent->message_id);
+    }
+    if (error == OK) {
+        error = append_message(store, sender_is_first ? &recipient_side : &sender_side, draft,
+                               sent->message_id);
+    }
+    return error;
 }
 
 static enum error append_message(struct store *store, const struct side *side,
@@ -229,13 +248,18 @@ static enum error append_both_read(struct store *store, int64_t reader_id, int64
     struct side sender_side = {sender_id, reader_id, ENTRY_READ_BY_OTHER};
     struct account sender;
     bool is_found;
+    bool is_blocked = false;
     enum error error = store_account_find(store, sender_id, arena, &is_found, &sender);
 
+    if (error == OK) {
+        error = store_block_find(store, sender_id, reader_id, &is_blocked);
+    }
     if (error != OK) {
         return error;
     }
-    /* A deleted account's log is on its way out; nothing is added to it. */
-    if (!is_found || sender.is_deleted) {
+    /* A deleted account's log is on its way out; nothing is added to it. One that blocks the reader
+     * is told nothing of them. */
+    if (!is_found || sender.is_deleted || is_blocked) {
         return append_read(store, &reader_side, message_id, now_ms);
     }
     bool reader_is_first = reader_id < sender_id;

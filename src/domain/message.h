@@ -35,14 +35,16 @@ struct message_sent {
 };
 
 /* Appends the message to the sender's and the recipient's log (one entry to oneself), in ascending
- * account id, and to both conversations. Order: CONTENT_EMPTY, the key (KEY_NOT_ALLOWED,
+ * account id, and to both conversations; to the sender's alone when the recipient blocks them.
+ * Order: CONTENT_EMPTY, the key (KEY_NOT_ALLOWED,
  * KEY_REUSED, or a replay), RECIPIENT_NOT_FOUND. */
 MUST_CHECK enum error message_send(struct store *store, const struct message_draft *draft,
                                    struct arena *arena, struct message_sent *out_sent);
 
 /* Marks what `other_id` sent to `account_id` read, up to log entry `up_to_seq` (0: all of it).
  * SEQ_NOT_ALLOWED when that entry is no message of this conversation. Appends read entries to both
- * logs (not to a deleted account's) when anything changed. To oneself: 0. */
+ * logs (not to that of an account which is deleted or blocks the reader) when anything changed. To
+ * oneself: 0. */
 MUST_CHECK enum error message_mark_read(struct store *store, int64_t account_id, int64_t other_id,
                                         int64_t up_to_seq, int64_t now_ms, struct arena *arena,
                                         int64_t *out_marked);

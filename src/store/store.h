@@ -348,6 +348,32 @@ MUST_CHECK enum error store_contact_list(struct store *store, int64_t account_id
                                          size_t max, struct arena *arena, int64_t **out_ids,
                                          size_t *out_count);
 
+/* ---- blocks ---------------------------------------------------------------------------------- */
+
+struct block {
+    int64_t other_id; /* who is blocked; may be deleted since */
+    int64_t since_ms;
+    int64_t withheld; /* messages of other_id that never came, so far */
+};
+
+/* Whether `account_id` blocks `other_id`. */
+MUST_CHECK enum error store_block_find(struct store *store, int64_t account_id, int64_t other_id,
+                                       bool *out_found);
+/* One that is there stays as it is. */
+MUST_CHECK enum error store_block_add(struct store *store, int64_t account_id, int64_t other_id,
+                                      int64_t since_ms);
+MUST_CHECK enum error store_block_delete(struct store *store, int64_t account_id, int64_t other_id);
+/* Reads as many rows as it counts. */
+MUST_CHECK enum error store_block_count(struct store *store, int64_t account_id,
+                                        int64_t *out_count);
+/* The account's, newest first. */
+MUST_CHECK enum error store_block_list(struct store *store, int64_t account_id, struct arena *arena,
+                                       struct block **out_blocks, size_t *out_count);
+/* Notes that this message, which is in the log of its sender `account_id`, never reached its
+ * recipient: once that account and its log are gone, nothing else tells. Counts it in the block. */
+MUST_CHECK enum error store_withheld_add(struct store *store, int64_t account_id,
+                                         int64_t recipient_id, int64_t message_id);
+
 /* ---- exactly-once sends -------------------------------------------------------------------- */
 
 struct sent_key {
@@ -419,7 +445,8 @@ struct slice_limits {
     size_t max_text_bytes;
 };
 /* Removes a slice of what a deleted account left: log entries, conversations, sent keys, key
- * bundle and prekeys, sessions. Its name rows and account row stay. */
+ * bundle and prekeys, sessions, blocks, notes of withheld messages. Its name rows and account row
+ * stay. */
 MUST_CHECK enum error store_remains_delete(struct store *store, int64_t account_id,
                                            const struct slice_limits *limits, size_t *out_removed,
                                            bool *out_more);

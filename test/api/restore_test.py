@@ -100,6 +100,11 @@ SPOILED = {
                         ("message ids that would be given again",)),
     "invite ids given again": (run_sql("UPDATE meta SET value = '1' WHERE key = 'next_invite_id'"),
                                ("invite ids that would be given again",)),
+    "a block of nobody": (run_sql("INSERT INTO block VALUES(1, 999999, 5, 0)"),
+                          ("blocks without one of their accounts",)),
+    "a withheld message that arrived":
+        (run_sql("INSERT INTO withheld_message SELECT other_id, ref FROM log WHERE kind = 2 LIMIT 1"),
+         ("withheld messages that reached their recipient: 1",)),
     "newer": (run_sql("PRAGMA user_version = 9999"), ("a newer server has written it",)),
     "foreign": (run_sql("DROP TABLE log"), ("it is not a MigChat database",)),
     "missing": (lambda path: path.unlink(), ("No such file",)),

@@ -86,6 +86,19 @@ static void dump_log(const struct fake_rows *rows, struct buf *out)
                 row->conversation.last_seq, row->conversation.received, row->conversation.read);
         buf_append_char(out, '\n');
     }
+    for (size_t i = 0; i < rows->blocks.count; i++) {
+        const struct fake_block *row = FAKE_ROW(rows->blocks, struct fake_block, i);
+
+        NUMBERS(out, "block", row->account_id, row->block.other_id, row->block.since_ms,
+                row->block.withheld);
+        buf_append_char(out, '\n');
+    }
+    for (size_t i = 0; i < rows->withheld.count; i++) {
+        const struct fake_withheld *row = FAKE_ROW(rows->withheld, struct fake_withheld, i);
+
+        NUMBERS(out, "withheld", row->account_id, row->message_id);
+        buf_append_char(out, '\n');
+    }
     for (size_t i = 0; i < rows->sent_keys.count; i++) {
         const struct fake_sent_key *row = FAKE_ROW(rows->sent_keys, struct fake_sent_key, i);
 

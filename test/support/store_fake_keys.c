@@ -275,6 +275,8 @@ enum error store_remains_delete(struct store *store, int64_t account_id,
         {&rows->claimed, offsetof(struct fake_claimed, account_id)},
         {&rows->bundles, offsetof(struct fake_bundle, account_id)},
         {&rows->sessions, offsetof(struct fake_session, session.account_id)},
+        {&rows->blocks, offsetof(struct fake_block, account_id)},
+        {&rows->withheld, offsetof(struct fake_withheld, account_id)},
     };
 
     bool more = remove_log(&rows->entries, account_id, limits, &removed);

@@ -6,7 +6,7 @@
 
 #include "base/require.h"
 
-#define TABLES_MAX 11u
+#define TABLES_MAX 13u
 
 static size_t list_tables(struct fake_rows *rows, struct fake_table *tables[TABLES_MAX]);
 static void table_copy(struct fake_table *to, const struct fake_table *from);
@@ -25,6 +25,8 @@ void fake_rows_init(struct fake_rows *rows)
         .claimed.row_bytes = sizeof(struct fake_claimed),
         .chores.row_bytes = sizeof(struct chore),
         .invites.row_bytes = sizeof(struct fake_invite),
+        .blocks.row_bytes = sizeof(struct fake_block),
+        .withheld.row_bytes = sizeof(struct fake_withheld),
         .next_account_id = 1,
         .next_session_id = 1,
         .next_chore_id = 1,
@@ -72,6 +74,8 @@ static size_t list_tables(struct fake_rows *rows, struct fake_table *tables[TABL
     tables[count++] = &rows->claimed;
     tables[count++] = &rows->chores;
     tables[count++] = &rows->invites;
+    tables[count++] = &rows->blocks;
+    tables[count++] = &rows->withheld;
     return count;
 }
 

@@ -36,6 +36,16 @@ struct fake_conversation {
     struct conversation conversation;
 };
 
+struct fake_block {
+    int64_t account_id;
+    struct block block;
+};
+
+struct fake_withheld {
+    int64_t account_id;
+    int64_t message_id;
+};
+
 struct fake_sent_key {
     int64_t account_id;
     struct str key;
@@ -80,6 +90,8 @@ struct fake_rows {
     struct fake_table claimed;
     struct fake_table chores; /* struct chore */
     struct fake_table invites;
+    struct fake_table blocks;
+    struct fake_table withheld;
     int64_t next_account_id;
     int64_t next_session_id;
     int64_t next_chore_id;

@@ -56,18 +56,33 @@ static const char *const faults[] = {
 };
 #define FAULT_COUNT (sizeof faults / sizeof faults[0])
 
-/* Of a database that has invites. */
-#define INVITES_SCHEMA 2
-static const char INVITES[] = "SELECT (SELECT coalesce(max(id), 0) FROM invite) >= coalesce("
-                              "(SELECT CAST(value AS INTEGER) FROM meta"
-                              " WHERE key = 'next_invite_id'), 0)";
+/* Of tables that came later: how often it is wrong, in a database of that schema or a newer one. */
+struct later_check {
+    int64_t schema;
+    const char *what;
+    const char *sql;
+};
+
+static const struct later_check later_checks[] = {
+    {2, "invite ids that would be given again",
+     "SELECT (SELECT coalesce(max(id), 0) FROM invite) >= coalesce("
+     "(SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'next_invite_id'), 0)"},
+    {3, "blocks without one of their accounts",
+     "SELECT count(*) FROM block LEFT JOIN account AS a ON a.id = account_id"
+     " LEFT JOIN account AS o ON o.id = other_id WHERE a.id IS NULL OR o.id IS NULL"},
+    /* Most databases have none, and need no scan of their logs. */
+    {3, "withheld messages that reached their recipient",
+     "SELECT CASE WHEN EXISTS (SELECT 1 FROM withheld_message) THEN (SELECT count(*) FROM log JOIN"
+     " withheld_message AS w ON w.account_id = log.other_id AND w.message_id = log.ref"
+     " WHERE log.kind = 2) ELSE 0 END"},
+};
 
 static const char PREKEYS[] = "SELECT account_id, public_key FROM one_time_prekey";
 static const char CLAIMED[] = "SELECT count(*) FROM claimed_prekey WHERE account_id = ?1"
                               " AND digest = ?2";
 
 static enum error rows_check(sqlite3 *database, struct store_summary *summary, char *reason);
-static enum error invites_check(sqlite3 *database, char *reason);
+static enum error later_tables_check(sqlite3 *database, int64_t schema, char *reason);
 static enum error prekeys_check(sqlite3 *database, char *reason);
 static int claimed_count(sqlite3_stmt *claimed, sqlite3_stmt *prekey, int64_t *out_count);
 static enum error unreadable(sqlite3 *database, int code, const char *sql, char *reason);
@@ -108,8 +123,8 @@ enum error check_database(sqlite3 *database, struct store_summary *out_summary, 
     if (error == OK) {
         error = rows_check(database, &summary, reason);
     }
-    if (error == OK && summary.schema >= INVITES_SCHEMA) {
-        error = invites_check(database, reason);
+    if (error == OK) {
+        error = later_tables_check(database, summary.schema, reason);
     }
     if (error == OK) {
         error = prekeys_check(database, reason);
@@ -185,14 +200,21 @@ static enum error rows_check(sqlite3 *database, struct store_summary *summary, c
     return error;
 }
 
-static enum error invites_check(sqlite3 *database, char *reason)
+static enum error later_tables_check(sqlite3 *database, int64_t schema, char *reason)
 {
-    int64_t is_given_again = 0;
-    enum error error = connection_int(database, INVITES, &is_given_again);
+    enum error error = OK;
 
-    if (error == OK && is_given_again != 0) {
-        (void)snprintf(reason, REASON_MAX_BYTES, "it has invite ids that would be given again");
-        error = ERROR_INTERNAL;
+    for (size_t i = 0; i < sizeof later_checks / sizeof later_checks[0] && error == OK; i++) {
+        int64_t count = 0;
+
+        if (schema >= later_checks[i].schema) {
+            error = connection_int(database, later_checks[i].sql, &count);
+        }
+        if (error == OK && count != 0) {
+            (void)snprintf(reason, REASON_MAX_BYTES, "it has %s: %lld", later_checks[i].what,
+                           (long long)count);
+            error = ERROR_INTERNAL;
+        }
     }
     return error;
 }

@@ -24,6 +24,10 @@ static const char *const remains[] = {
     "DELETE FROM key_bundle WHERE account_id = ?1 AND ?2 > 0",
     "DELETE FROM session WHERE account_id = ?1 AND id IN"
     " (SELECT id FROM session WHERE account_id = ?1 ORDER BY id LIMIT ?2)",
+    "DELETE FROM block WHERE account_id = ?1 AND other_id IN"
+    " (SELECT other_id FROM block WHERE account_id = ?1 ORDER BY other_id LIMIT ?2)",
+    "DELETE FROM withheld_message WHERE account_id = ?1 AND message_id IN"
+    " (SELECT message_id FROM withheld_message WHERE account_id = ?1 ORDER BY message_id LIMIT ?2)",
 };
 
 static enum error log_slice_delete(struct store *store, int64_t account_id,

@@ -2,7 +2,8 @@
  *
  * Each message once: from its recipient's log, which knows whether it was read; or, where the
  * recipient is deleted or the sender itself, from the sender's. A message between two deleted
- * accounts is in no log.
+ * accounts is in no log. One that a block withheld is in its sender's log only, so a recipient who
+ * is still there never had it; where the recipient is deleted, a note beside the log tells.
  *
  * Read is what lies below the conversation's number; when is what the first read mark at or above
  * the message says. Of adopted messages that is not known, and their own time stands for it.
@@ -22,6 +23,8 @@ static const char MESSAGES[] = "SELECT kind, other_id, ref, received, created_at
 static const char PARTNER[] =
     "SELECT (SELECT read FROM conversation WHERE account_id = ?1 AND other_id = ?2),"
     " (SELECT deleted_at_ms IS NOT NULL FROM account WHERE id = ?2)";
+static const char WITHHELD_FIND[] =
+    "SELECT 1 FROM withheld_message WHERE account_id = ?1 AND message_id = ?2";
 static const char MESSAGE_ADD[] =
     "INSERT INTO messages(id, from_user_id, to_user_id, content, created_at, read_at)"
     " VALUES(?1, ?2, ?3, ?4, ?5, ?6)";
@@ -61,6 +64,8 @@ static enum error entry_export(struct rust_export *export, int64_t account_id,
                                struct buf *content);
 static enum error partner_find(struct rust_export *export, int64_t account_id, int64_t other_id,
                                struct partner *partner);
+static enum error withheld_find(struct rust_export *export, const struct message *message,
+                                bool *out_is_withheld);
 static enum error read_time_find(struct rust_export *export, bool has_marks, int64_t other_id,
                                  struct message *message);
 static enum error message_add(struct rust_export *export, const struct message *message);
@@ -145,9 +150,16 @@ static enum error entry_export(struct rust_export *export, int64_t account_id,
         .recipient_id = is_received ? account_id : other_id,
         .created_at_ms = query_int(entry, 4),
     };
+    bool is_withheld = false;
     enum error error = partner_find(export, account_id, other_id, partner);
 
     if (error != OK || !(is_received || other_id == account_id || partner->is_deleted)) {
+        return error;
+    }
+    if (!is_received && export->has_blocks) {
+        error = withheld_find(export, &message, &is_withheld);
+    }
+    if (error != OK || is_withheld) {
         return error;
     }
     if (is_received) {
@@ -184,6 +196,17 @@ static enum error partner_find(struct rust_export *export, int64_t account_id, i
     }
     error = query_end(&query);
     return error;
+}
+
+static enum error withheld_find(struct rust_export *export, const struct message *message,
+                                bool *out_is_withheld)
+{
+    struct query query = query_read(export->from, WITHHELD_FIND);
+
+    query_bind_int(&query, message->sender_id);
+    query_bind_int(&query, message->id);
+    *out_is_withheld = query_step(&query);
+    return query_end(&query);
 }
 
 static enum error read_time_find(struct rust_export *export, bool has_marks, int64_t other_id,

@@ -39,6 +39,7 @@ struct rust_export {
     int64_t now_ms;
     bool has_disabled; /* from schema 2 on */
     bool has_invites;  /* the same */
+    bool has_blocks;   /* from schema 3 on */
     struct export_counts counts;
 };
 

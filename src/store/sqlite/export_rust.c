@@ -47,7 +47,15 @@ struct loss {
     const char *sql; /* how many, in the snapshot; NULL: it was counted on the way */
 };
 
-enum { LOSS_DELETED = 3, LOSS_EVENTS = 6, LOSS_READ_AT = 7, LOSS_DISABLED = 8, LOSS_INVITES = 9 };
+enum {
+    LOSS_DELETED = 3,
+    LOSS_EVENTS = 6,
+    LOSS_READ_AT = 7,
+    LOSS_DISABLED = 8,
+    LOSS_INVITES = 9,
+    LOSS_BLOCKS = 10,
+    LOSS_WITHHELD = 11
+};
 
 static const struct loss losses[] = {
     {"passwords: their hashes are in the file, but there is no log-in; a lost token is a lost"
@@ -69,6 +77,9 @@ static const struct loss losses[] = {
                       NULL},
     [LOSS_DISABLED] = {"accounts disabled: they have no token, which is what keeps them out", NULL},
     [LOSS_INVITES] = {"invites: anybody can make an account", "SELECT count(*) FROM invite"},
+    [LOSS_BLOCKS] = {"blocks: whoever is blocked can write again", "SELECT count(*) FROM block"},
+    [LOSS_WITHHELD] = {"messages that a block withheld: that server would show them to both",
+                       "SELECT count(*) FROM withheld_message"},
 };
 
 static enum error paths_make(const char *path, struct paths *out_paths, char *reason);
@@ -285,7 +296,8 @@ static enum error database_write(const struct source *source, const struct paths
 static enum error schema_look(struct rust_export *export)
 {
     int64_t columns = 0;
-    int64_t tables = 0;
+    int64_t invite_tables = 0;
+    int64_t block_tables = 0;
     enum error error = connection_int(export->from->database,
                                       "SELECT count(*) FROM pragma_table_info('account')"
                                       " WHERE name = 'disabled_at_ms'",
@@ -293,10 +305,17 @@ static enum error schema_look(struct rust_export *export)
 
     if (error == OK) {
         error = connection_int(export->from->database,
-                               "SELECT count(*) FROM sqlite_master WHERE name = 'invite'", &tables);
+                               "SELECT count(*) FROM sqlite_master WHERE name = 'invite'",
+                               &invite_tables);
+    }
+    if (error == OK) {
+        error = connection_int(export->from->database,
+                               "SELECT count(*) FROM sqlite_master WHERE name = 'block'",
+                               &block_tables);
     }
     export->has_disabled = columns > 0;
-    export->has_invites = tables > 0;
+    export->has_invites = invite_tables > 0;
+    export->has_blocks = block_tables > 0;
     return error;
 }
 
@@ -461,7 +480,9 @@ static enum error loss_count(const struct rust_export *export, sqlite3 *ours, si
         *out_count = export->counts.disabled_accounts;
         break;
     case LOSS_INVITES:
-        if (export->has_invites) {
+    case LOSS_BLOCKS:
+    case LOSS_WITHHELD:
+        if (loss == LOSS_INVITES ? export->has_invites : export->has_blocks) {
             error = connection_int(ours, losses[loss].sql, out_count);
         }
         break;

@@ -15,10 +15,13 @@ struct head_slot {
     uint64_t generation;
 };
 
+enum block_answer { BLOCK_NOT_ASKED, BLOCK_IS_NOT, BLOCK_IS };
+
 struct conversation_slot {
     int64_t account_id;
     struct conversation conversation;
     uint64_t generation;
+    enum block_answer block;
 };
 
 struct session_slot {
@@ -52,6 +55,8 @@ struct known {
 };
 
 static size_t conversation_place(int64_t account_id, int64_t other_id);
+static bool slot_is_of(const struct known *known, const struct conversation_slot *slot,
+                       int64_t account_id, int64_t other_id);
 static size_t session_place(const struct sha256 *token_digest);
 static size_t name_place(struct str folded);
 
@@ -132,8 +137,7 @@ bool known_conversation_find(const struct known *known, int64_t account_id, int6
     const struct conversation_slot *slot =
         &known->conversations[conversation_place(account_id, other_id)];
 
-    if (slot->generation != known->rows_generation || slot->account_id != account_id ||
-        slot->conversation.other_id != other_id) {
+    if (!slot_is_of(known, slot, account_id, other_id)) {
         return false;
     }
     *out_conversation = slot->conversation;
@@ -143,12 +147,54 @@ bool known_conversation_find(const struct known *known, int64_t account_id, int6
 void known_conversation_set(struct known *known, int64_t account_id,
                             const struct conversation *conversation)
 {
-    if (known != NULL) {
-        known->conversations[conversation_place(account_id, conversation->other_id)] =
-            (struct conversation_slot){.account_id = account_id,
-                                       .conversation = *conversation,
-                                       .generation = known->rows_generation};
+    if (known == NULL) {
+        return;
     }
+    struct conversation_slot *slot =
+        &known->conversations[conversation_place(account_id, conversation->other_id)];
+
+    if (!slot_is_of(known, slot, account_id, conversation->other_id)) {
+        slot->account_id = account_id;
+        slot->generation = known->rows_generation;
+        slot->block = BLOCK_NOT_ASKED;
+    }
+    slot->conversation = *conversation;
+}
+
+bool known_block_find(const struct known *known, int64_t account_id, int64_t other_id,
+                      bool *out_is_blocked)
+{
+    if (known == NULL) {
+        return false;
+    }
+    const struct conversation_slot *slot =
+        &known->conversations[conversation_place(account_id, other_id)];
+
+    if (!slot_is_of(known, slot, account_id, other_id) || slot->block == BLOCK_NOT_ASKED) {
+        return false;
+    }
+    *out_is_blocked = slot->block == BLOCK_IS;
+    return true;
+}
+
+void known_block_set(struct known *known, int64_t account_id, int64_t other_id, bool is_blocked)
+{
+    if (known == NULL) {
+        return;
+    }
+    struct conversation_slot *slot =
+        &known->conversations[conversation_place(account_id, other_id)];
+
+    if (slot_is_of(known, slot, account_id, other_id)) {
+        slot->block = is_blocked ? BLOCK_IS : BLOCK_IS_NOT;
+    }
+}
+
+static bool slot_is_of(const struct known *known, const struct conversation_slot *slot,
+                       int64_t account_id, int64_t other_id)
+{
+    return slot->generation == known->rows_generation && slot->account_id == account_id &&
+           slot->conversation.other_id == other_id;
 }
 
 /* Ids are small and dense; places should not be. */

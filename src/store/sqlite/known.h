@@ -57,6 +57,12 @@ bool known_conversation_find(const struct known *known, int64_t account_id, int6
 void known_conversation_set(struct known *known, int64_t account_id,
                             const struct conversation *conversation);
 
+/* Whether the account blocks the other one; beside a conversation that is known only, which every
+ * send has to find first. */
+bool known_block_find(const struct known *known, int64_t account_id, int64_t other_id,
+                      bool *out_is_blocked);
+void known_block_set(struct known *known, int64_t account_id, int64_t other_id, bool is_blocked);
+
 /* All but the label. */
 bool known_session_find(const struct known *known, const struct sha256 *token_digest,
                         struct session *out_session);

@@ -23,6 +23,8 @@ static const struct key_bundle bundle = {
 /* `count` accounts more, each with a conversation with account 1, as cheap as can be. */
 static void add_contacts(struct domain_fixture *f, size_t count)
 {
+    const struct conversation with_first = {.other_id = 1, .last_seq = 1};
+
     for (size_t i = 0; i < count; i++) {
         struct conversation conversation = {.last_seq = 1};
         char name[32];
@@ -32,6 +34,7 @@ static void add_contacts(struct domain_fixture *f, size_t count)
                                            &conversation.other_id),
                          OK);
         assert_int_equal(store_conversation_set(f->store, 1, &conversation), OK);
+        assert_int_equal(store_conversation_set(f->store, conversation.other_id, &with_first), OK);
     }
 }
 

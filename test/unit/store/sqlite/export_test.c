@@ -153,6 +153,39 @@ static void who_is_disabled_gets_no_token(void **state)
     assert_int_equal(NUMBER_OF(out_path(s), "SELECT group_concat(user_id, '') FROM sessions"), 15);
 }
 
+/* Neither to a recipient who is there, nor to one who is deleted, whose log is gone. */
+static void what_a_block_withheld_is_not_exported(void **state)
+{
+    struct scratch *s = *state;
+    struct buf told;
+    int64_t seq = 0;
+
+    scratch_sql(s, RUST_SCHEMA);
+    scratch_sql(s, RUST_USERS);
+    scratch_sql(s, "INSERT INTO messages VALUES (1, 1, 2, 'a', '2025-11-03T12:00:00Z', NULL),"
+                   " (2, 1, 5, 'b', '2025-11-03T12:00:00Z', NULL)");
+    scratch_open(s);
+    assert_ok(store_batch_begin(s->writer));
+    for (int64_t id = 3; id <= 4; id++) {
+        const struct entry entry = {.kind = ENTRY_MESSAGE_SENT,
+                                    .other_id = id == 3 ? 2 : 5,
+                                    .ref = id,
+                                    .text = STR("withheld")};
+
+        assert_ok(store_entry_append(s->writer, 1, &entry, 0, &seq));
+        assert_ok(store_block_add(s->writer, entry.other_id, 1, 7));
+        assert_ok(store_withheld_add(s->writer, 1, entry.other_id, id));
+    }
+    assert_ok(store_account_set_deleted(s->writer, 5, STR("deleted-5"), 7));
+    assert_ok(store_batch_commit(s->writer));
+    scratch_close(s);
+    assert_ok(export_to(s, out_path(s), &told));
+    assert_non_null(memmem(told.ptr, told.len, "\n  2 blocks", 11));
+    assert_non_null(memmem(told.ptr, told.len, "\n  2 messages that a block", 26));
+    buf_release(&told);
+    assert_int_equal(NUMBER_OF(out_path(s), "SELECT group_concat(id, '') FROM messages"), 12);
+}
+
 static void counts_that_do_not_agree_are_refused(void **state)
 {
     struct scratch *s = *state;
@@ -204,6 +237,7 @@ int main(void)
         SCRATCH_CASE(used_keys_are_gone_and_the_others_keep_their_order),
         SCRATCH_CASE(a_read_mark_says_when),
         SCRATCH_CASE(who_is_disabled_gets_no_token),
+        SCRATCH_CASE(what_a_block_withheld_is_not_exported),
         SCRATCH_CASE(counts_that_do_not_agree_are_refused),
         SCRATCH_CASE(text_that_is_not_ours_is_refused),
         cmocka_unit_test(times_sort_by_place_within_a_millisecond),

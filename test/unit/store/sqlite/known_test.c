@@ -149,6 +149,30 @@ static void those_that_share_a_place_do_not_meet(void **state)
     assert_ok(store_batch_commit(s->writer));
 }
 
+static void a_block_is_of_its_own_conversation_only(void **state)
+{
+    struct scratch *s = *state;
+    bool is_blocked = false;
+
+    scratch_open(s);
+    assert_ok(store_batch_begin(s->writer));
+    for (int64_t other_id = 2; other_id < 2 * KNOWN_CONVERSATIONS; other_id++) {
+        conversation_put(s->writer, other_id, other_id);
+        if (other_id % 2 == 0) {
+            assert_ok(store_block_add(s->writer, 1, other_id, 5));
+        }
+    }
+    for (int64_t other_id = 2; other_id < 2 * KNOWN_CONVERSATIONS; other_id++) {
+        conversation_put(s->writer, other_id, other_id);
+        assert_ok(store_block_find(s->writer, 1, other_id, &is_blocked));
+        assert_int_equal(is_blocked, other_id % 2 == 0);
+        /* Remembered now. */
+        assert_ok(store_block_find(s->writer, 1, other_id, &is_blocked));
+        assert_int_equal(is_blocked, other_id % 2 == 0);
+    }
+    assert_ok(store_batch_commit(s->writer));
+}
+
 /* The whole log goes, so the next entry would be the first again. */
 static void a_log_that_is_removed_is_not_remembered(void **state)
 {
@@ -195,6 +219,7 @@ int main(void)
         SCRATCH_CASE(what_a_unit_undone_had_changed_is_asked_for_again),
         SCRATCH_CASE(what_a_batch_rolled_back_had_changed_is_asked_for_again),
         SCRATCH_CASE(those_that_share_a_place_do_not_meet),
+        SCRATCH_CASE(a_block_is_of_its_own_conversation_only),
         SCRATCH_CASE(a_log_that_is_removed_is_not_remembered),
         SCRATCH_CASE(a_sent_key_with_a_digest_is_read_as_one),
     };

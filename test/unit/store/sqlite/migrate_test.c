@@ -5,6 +5,8 @@
 #include "store/sqlite/migrate.h"
 
 #define COPY ".before-0002"
+#define COPY_OF_SCHEMA_2 ".before-0003"
+#define NEWEST 3
 
 /* What a server of schema 1 leaves: an account, its session, an entry. */
 static void make_schema_1(struct scratch *s)
@@ -47,11 +49,40 @@ static void a_file_of_schema_1_opens_and_is_copied_first(void **state)
     assert_ok(store_batch_commit(s->writer));
     assert_int_equal(scratch_head(s->writer, 5), 1);
     scratch_close(s);
-    assert_int_equal(scratch_number(s, "", "PRAGMA user_version"), 2);
+    assert_int_equal(scratch_number(s, "", "PRAGMA user_version"), NEWEST);
     assert_int_equal(scratch_number(s, "", "SELECT count(*) FROM invite"), 1);
     assert_int_equal(scratch_number(s, COPY, "PRAGMA user_version"), 1);
     assert_int_equal(scratch_number(s, COPY, "SELECT count(*) FROM account"), 1);
     assert_int_equal(scratch_mode(s, COPY), 0600);
+    assert_int_equal(scratch_number(s, COPY_OF_SCHEMA_2, "PRAGMA user_version"), 2);
+}
+
+/* Its blocks and notes are empty; an account may block from then on. */
+static void a_file_of_schema_2_opens_and_is_copied_once(void **state)
+{
+    struct scratch *s = *state;
+    bool is_blocked = true;
+
+    make_schema_1(s);
+    scratch_sql(s, migration_list[1].sql);
+    scratch_sql(s, "PRAGMA user_version=2;"
+                   "INSERT INTO invite VALUES(1, x'00', 3, 1, 2)");
+    scratch_open(s);
+    assert_ok(store_batch_begin(s->writer));
+    assert_ok(store_block_find(s->writer, 5, 6, &is_blocked));
+    assert_false(is_blocked);
+    assert_ok(store_block_add(s->writer, 5, 6, 70));
+    assert_ok(store_withheld_add(s->writer, 5, 6, 1));
+    assert_ok(store_batch_commit(s->writer));
+    assert_int_equal(scratch_head(s->writer, 5), 1);
+    scratch_close(s);
+    assert_int_equal(scratch_number(s, "", "PRAGMA user_version"), NEWEST);
+    assert_int_equal(scratch_number(s, "", "SELECT uses_left FROM invite"), 3);
+    assert_int_equal(scratch_number(s, "", "SELECT since_ms FROM block"), 70);
+    assert_false(scratch_exists(s, COPY));
+    assert_int_equal(scratch_number(s, COPY_OF_SCHEMA_2, "PRAGMA user_version"), 2);
+    assert_int_equal(scratch_number(s, COPY_OF_SCHEMA_2, "SELECT count(*) FROM invite"), 1);
+    assert_int_equal(scratch_mode(s, COPY_OF_SCHEMA_2), 0600);
 }
 
 static void a_migration_that_fails_leaves_the_file_as_it_was(void **state)
@@ -70,7 +101,7 @@ static void a_migration_that_fails_leaves_the_file_as_it_was(void **state)
     scratch_sql(s, "DROP TABLE invite");
     assert_ok(scratch_open_home(s, &home));
     store_home_close(home);
-    assert_int_equal(scratch_number(s, "", "PRAGMA user_version"), 2);
+    assert_int_equal(scratch_number(s, "", "PRAGMA user_version"), NEWEST);
 }
 
 static void a_new_file_is_not_copied(void **state)
@@ -80,13 +111,14 @@ static void a_new_file_is_not_copied(void **state)
     scratch_open(s);
     scratch_close(s);
     assert_false(scratch_exists(s, COPY));
-    assert_int_equal(scratch_number(s, "", "PRAGMA user_version"), 2);
+    assert_int_equal(scratch_number(s, "", "PRAGMA user_version"), NEWEST);
 }
 
 int main(void)
 {
     const struct CMUnitTest cases[] = {
         SCRATCH_CASE(a_file_of_schema_1_opens_and_is_copied_first),
+        SCRATCH_CASE(a_file_of_schema_2_opens_and_is_copied_once),
         SCRATCH_CASE(a_migration_that_fails_leaves_the_file_as_it_was),
         SCRATCH_CASE(a_new_file_is_not_copied),
     };
