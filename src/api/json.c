@@ -39,7 +39,8 @@ enum error json_read(struct str body, struct json_member *members, size_t count,
     cJSON *tree = cJSON_ParseWithLength(body.ptr, body.len);
     pthread_mutex_unlock(&parse_lock);
     if (tree == NULL) {
-        return ERROR_JSON_MALFORMED;
+        /* It is well-formed, and no deeper than cJSON takes: there was no memory for its tree. */
+        return ERROR_OVERLOADED;
     }
     error = cJSON_IsObject(tree) ? members_fill(tree, members, count, arena) : ERROR_BODY_SHAPE;
     cJSON_Delete(tree);

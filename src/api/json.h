@@ -48,7 +48,8 @@ struct json_member {
 };
 
 /* Fills `members` from `body`. JSON_MALFORMED when it is not JSON as this server takes it,
- * BODY_SHAPE when it is not an object, a member is missing or of another form. */
+ * BODY_SHAPE when it is not an object, a member is missing or of another form; OVERLOADED when
+ * there is no memory for its tree. */
 MUST_CHECK enum error json_read(struct str body, struct json_member *members, size_t count,
                                 struct arena *arena);
 
