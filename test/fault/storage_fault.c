@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
@@ -195,4 +196,18 @@ int ftruncate64(int file, off64_t size)
 int ftruncate(int file, off_t size)
 {
     return ftruncate64(file, size);
+}
+
+int accept4(int listener, struct sockaddr *restrict address, socklen_t *restrict len, int flags)
+{
+    int (*next)(int, struct sockaddr *, socklen_t *, int) =
+        (int (*)(int, struct sockaddr *, socklen_t *, int))dlsym(RTLD_NEXT, "accept4");
+    int kept = errno;
+
+    if (fault_is_on("accept")) {
+        errno = ENFILE;
+        return -1;
+    }
+    errno = kept;
+    return next(listener, address, len, flags);
 }

@@ -1,0 +1,108 @@
+"""No descriptor is free, in the process (EMFILE) or on the machine (ENFILE): nobody is accepted, who is connected
+goes on, and when there are some again those who waited are served within a second."""
+
+import os
+import resource
+import socket
+import time
+
+import pytest
+
+from support import torture
+from support.http import SLOWNESS, Connection, request_bytes
+from support.server import Server
+
+WAITING = torture.size(20, 300)
+RECOVERED_S = 1.0
+MARGIN_S = 1.0 * SLOWNESS  # for a machine that does much else
+PAUSE_S = torture.size(1, 10)
+CPU_SHARE_MAX = 0.4  # of a processor while it pauses; trying again and again takes all of it
+
+
+class Waiting:
+    """Connections that the kernel has taken and the server has not, each with a request."""
+
+    def __init__(self, port, count):
+        self.connections = [Connection(port) for _ in range(count)]
+        for connection in self.connections:
+            connection.send(request_bytes("GET", "/health"))
+
+    def served_within_s(self):
+        begun_s = time.monotonic()
+        for connection in self.connections:
+            assert connection.answer("GET", "/health").status == 200
+            connection.close()
+        return time.monotonic() - begun_s
+
+    def is_served(self):
+        ready = [connection for connection in self.connections if has_bytes(connection.socket)]
+        return len(ready)
+
+
+def has_bytes(client):
+    client.setblocking(False)
+    try:
+        return len(client.recv(1, socket.MSG_PEEK)) > 0
+    except BlockingIOError:
+        return False
+
+
+def cpu_s(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class NoneInTheProcess:
+    """EMFILE: its limit is lowered to what it has open."""
+
+    def __init__(self, server):
+        self.pid = server.process.pid
+        self.before = resource.prlimit(self.pid, resource.RLIMIT_NOFILE)
+
+    def begin(self):
+        opened = len(os.listdir(f"/proc/{self.pid}/fd"))
+        resource.prlimit(self.pid, resource.RLIMIT_NOFILE, (opened, self.before[1]))
+
+    def end(self):
+        resource.prlimit(self.pid, resource.RLIMIT_NOFILE, self.before)
+
+
+class NoneOnTheMachine:
+    """ENFILE."""
+
+    def __init__(self, disk):
+        self.disk = disk
+
+    def begin(self):
+        self.disk.fail("accept")
+
+    def end(self):
+        self.disk.heal("accept")
+
+
+@pytest.mark.parametrize("error", ["EMFILE", "ENFILE"])
+def test_without_descriptors_it_pauses_and_goes_on(tmp_path, disk, tell, error):
+    server = Server(tmp_path / "server", **disk.environment)
+    with server:
+        alice, bob = server.api.create(), server.api.create()
+        lack = NoneInTheProcess(server) if error == "EMFILE" else NoneOnTheMachine(disk)
+        lack.begin()
+        waiting = Waiting(server.port, WAITING)
+        paused = server.wait_event("accept_paused")
+        assert "open files" in paused["reason"], paused
+        begun_s, begun_cpu_s, sends = time.monotonic(), cpu_s(server.process.pid), 0
+        while time.monotonic() - begun_s < PAUSE_S:
+            # On the connection that is there.
+            alice.send(bob)
+            assert bob.messages(limit=1)
+            sends += 1
+            time.sleep(0.02)  # a pause to be measured: what it takes while little is asked
+        share = (cpu_s(server.process.pid) - begun_cpu_s) / (time.monotonic() - begun_s)
+        assert waiting.is_served() == 0, "somebody was accepted without a descriptor"
+        lack.end()
+        took_s = waiting.served_within_s()
+        tell(f"{error}: {sends} sends by who was connected, {share:.2f} of a processor, {WAITING} who waited served "
+             f"{took_s:.2f} s after")
+        assert took_s <= RECOVERED_S + MARGIN_S
+        assert share <= CPU_SHARE_MAX * SLOWNESS
