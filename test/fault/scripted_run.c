@@ -42,8 +42,10 @@ static enum error keys_upload(struct scripted_run *run);
 static enum error session_change(struct scripted_run *run);
 static enum error account_name_change(struct scripted_run *run);
 static struct scripted_account *anybody(struct scripted_run *run);
+static enum error walk_to_end(struct scripted_run *run);
 static void digest_add(uint64_t *digest, const void *bytes, size_t len);
-static void digest_add_table(sqlite3 *database, const char *table, uint64_t *digest);
+static int digest_find(const struct scripted_run *run, uint64_t *out_digest);
+static int digest_add_table(sqlite3 *database, const char *table, uint64_t *digest);
 
 void run_init(struct scripted_run *run, uint64_t seed)
 {
@@ -323,32 +325,54 @@ enum error run_rest(struct scripted_run *run)
 
 uint64_t run_digest(const struct scripted_run *run)
 {
-    sqlite3 *database = run->reader->database;
-    sqlite3_stmt *tables = NULL;
-    uint64_t digest = 0xcbf29ce484222325u;
+    uint64_t digest = 0;
 
-    assert_int_equal(sqlite3_prepare_v2(database,
-                                        "SELECT name FROM sqlite_master WHERE type = 'table'"
-                                        " ORDER BY name",
-                                        -1, &tables, NULL),
-                     SQLITE_OK);
-    while (sqlite3_step(tables) == SQLITE_ROW) {
-        digest_add_table(database, (const char *)sqlite3_column_text(tables, 0), &digest);
-    }
-    assert_int_equal(sqlite3_finalize(tables), SQLITE_OK);
+    assert_int_equal(digest_find(run, &digest), SQLITE_DONE);
     return digest;
 }
 
-static void digest_add_table(sqlite3 *database, const char *table, uint64_t *digest)
+bool run_digest_is(const struct scripted_run *run, uint64_t digest)
+{
+    uint64_t found = 0;
+
+    return digest_find(run, &found) == SQLITE_DONE && found == digest;
+}
+
+/* SQLITE_DONE, or the error in the way. */
+static int digest_find(const struct scripted_run *run, uint64_t *out_digest)
+{
+    sqlite3 *database = run->reader->database;
+    sqlite3_stmt *tables = NULL;
+    uint64_t digest = 0xcbf29ce484222325u;
+    int code = sqlite3_prepare_v2(database,
+                                  "SELECT name FROM sqlite_master WHERE type = 'table'"
+                                  " ORDER BY name",
+                                  -1, &tables, NULL);
+
+    code = code == SQLITE_OK ? sqlite3_step(tables) : code;
+    while (code == SQLITE_ROW) {
+        code = digest_add_table(database, (const char *)sqlite3_column_text(tables, 0), &digest);
+        code = code == SQLITE_DONE ? sqlite3_step(tables) : code;
+    }
+    (void)sqlite3_finalize(tables);
+    *out_digest = digest;
+    return code;
+}
+
+static int digest_add_table(sqlite3 *database, const char *table, uint64_t *digest)
 {
     char sql[128];
     sqlite3_stmt *rows = NULL;
     int code;
 
-    (void)snprintf(sql, sizeof sql, "SELECT * FROM \"%s\"", table);
-    assert_int_equal(sqlite3_prepare_v2(database, sql, -1, &rows, NULL), SQLITE_OK);
+    if (table == NULL) {
+        return SQLITE_CORRUPT;
+    }
+    (void)snprintf(sql, sizeof sql, "SELECT * FROM \"%.90s\"", table);
+    code = sqlite3_prepare_v2(database, sql, -1, &rows, NULL);
     digest_add(digest, table, strlen(table));
-    while ((code = sqlite3_step(rows)) == SQLITE_ROW) {
+    while ((code = code == SQLITE_OK || code == SQLITE_ROW ? sqlite3_step(rows) : code) ==
+           SQLITE_ROW) {
         for (int i = 0; i < sqlite3_column_count(rows); i++) {
             const void *bytes = sqlite3_column_blob(rows, i);
             size_t len = (size_t)sqlite3_column_bytes(rows, i);
@@ -359,8 +383,8 @@ static void digest_add_table(sqlite3 *database, const char *table, uint64_t *dig
             }
         }
     }
-    assert_int_equal(code, SQLITE_DONE);
-    assert_int_equal(sqlite3_finalize(rows), SQLITE_OK);
+    (void)sqlite3_finalize(rows);
+    return code;
 }
 
 /* FNV-1a, eight bytes at once. */
@@ -378,6 +402,63 @@ static void digest_add(uint64_t *digest, const void *bytes, size_t len)
         at += part;
         len -= part;
     }
+}
+
+enum error run_read_account(struct scripted_run *run, const struct scripted_account *account)
+{
+    struct store *store = run->reader;
+    const struct message_walk messages = {.account_id = account->id, .before_seq = INT64_MAX};
+    struct conversation_head *heads = NULL;
+    struct session *sessions = NULL;
+    struct account_totals totals;
+    struct key_bundle bundle;
+    struct account found;
+    size_t count = 0;
+    bool is_found = false;
+    enum error error = store_account_find(store, account->id, &run->arena, &is_found, &found);
+
+    if (error == OK) {
+        error = store_conversation_list(store, account->id, &run->arena, &heads, &count);
+    }
+    if (error == OK) {
+        error = store_session_list(store, account->id, &run->arena, &sessions, &count);
+    }
+    if (error == OK) {
+        error = store_key_bundle_find(store, account->id, &run->arena, &is_found, &bundle);
+    }
+    if (error == OK) {
+        error = store_account_totals_find(store, account->id, &totals);
+    }
+    if (error == OK) {
+        error = store_walk_begin(store, &messages);
+    }
+    if (error == OK) {
+        error = walk_to_end(run);
+    }
+    if (error == OK) {
+        error = store_walk_begin_upwards(store, account->id, 0);
+    }
+    return error == OK ? walk_to_end(run) : error;
+}
+
+/* Every row, and the name of whom it is with. */
+static enum error walk_to_end(struct scripted_run *run)
+{
+    bool is_found = true;
+    struct entry entry;
+    struct str name;
+    enum error error = OK;
+
+    while (error == OK && is_found) {
+        error = store_walk_next(run->reader, &is_found, &entry);
+        if (error == OK && is_found) {
+            error =
+                store_account_name_find(run->reader, entry.other_id, &run->arena, &is_found, &name);
+            is_found = true;
+        }
+    }
+    store_walk_end(run->reader);
+    return error;
 }
 
 void run_verify(const struct scripted_run *run)

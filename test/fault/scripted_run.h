@@ -56,6 +56,11 @@ MUST_CHECK enum error run_rest(struct scripted_run *run);
 
 /* Of every row of every table, as readers see them. */
 uint64_t run_digest(const struct scripted_run *run);
+/* Whether it is that one; false also where rows cannot be read. */
+bool run_digest_is(const struct scripted_run *run, uint64_t digest);
+/* Everything of an account that a client can ask for, within a snapshot of the reader. */
+MUST_CHECK enum error run_read_account(struct scripted_run *run,
+                                       const struct scripted_account *account);
 /* The store's own check of the whole database; fails the test with what it found. */
 void run_verify(const struct scripted_run *run);
 

@@ -7,6 +7,7 @@
  * 4. A file that is missing is made, 0600; SQLite gives its WAL the same mode.
  * 5. What the file holds decides: nothing or ours → migrate; the Rust server's → adopt, migrate;
  *    anything else is refused untouched. All of that can be told to stop.
+ *    Ours is refused when it was cut within a page.
  * 6. WAL mode, and the connection is closed: stores have their own.
  */
 #include "store/sqlite/home.h"
@@ -36,6 +37,7 @@ static enum error lock_open(const char *lock_path, int *out_fd);
 static enum error file_check(const char *path);
 static enum error file_make_if_missing(const char *path);
 static enum error database_prepare(const char *path, const struct store_settings *settings);
+static enum error cut_refuse(sqlite3 *database, const char *path);
 static enum error wal_switch_on(sqlite3 *database);
 static enum error refused(const char *path, const char *reason);
 static void warn_if_open_to_others(const char *path);
@@ -271,6 +273,9 @@ static enum error database_prepare(const char *path, const struct store_settings
     if (error == OK && content == CONTENT_FOREIGN) {
         error = refused(path, "it is neither a MigChat database nor empty");
     }
+    if (error == OK && content == CONTENT_OURS) {
+        error = cut_refuse(database, path);
+    }
     if (error == OK && content == CONTENT_RUST) {
         error = adopt_run(database, path, stops);
     }
@@ -325,6 +330,31 @@ enum error home_content_find(sqlite3 *database, enum home_content *out_content)
         *out_content = CONTENT_FOREIGN;
     }
     return OK;
+}
+
+/* A file that ends within a page was cut short: SQLite takes what is missing for zeros. With a WAL
+ * the rest may be in there: power failed while it was copied. */
+static enum error cut_refuse(sqlite3 *database, const char *path)
+{
+    sqlite3_vfs *files = sqlite3_vfs_find(NULL);
+    sqlite3_file *file = NULL;
+    sqlite3_int64 size = 0;
+    int64_t page_bytes = 0;
+    int has_wal = 0;
+    char wal[PATH_MAX];
+    enum error error = connection_int(database, "PRAGMA page_size", &page_bytes);
+
+    (void)snprintf(wal, sizeof wal, "%.*s-wal", PATH_MAX - SUFFIX_MAX_BYTES, path);
+    if (error != OK || files == NULL ||
+        files->xAccess(files, wal, SQLITE_ACCESS_EXISTS, &has_wal) != SQLITE_OK || has_wal ||
+        sqlite3_file_control(database, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK ||
+        file->pMethods->xFileSize(file, &size) != SQLITE_OK) {
+        return error;
+    }
+    return size % page_bytes == 0
+               ? OK
+               : refused(path, "it was cut short: it ends within a page; restore "
+                               "a backup");
 }
 
 static enum error wal_switch_on(sqlite3 *database)
