@@ -1,0 +1,149 @@
+"""The clock of the day jumps by a year, either way, again and again (libfaketime): no time-out comes early or late,
+logs keep their order, and a rate is what it was. Time that only passes (CLOCK_MONOTONIC) is left alone, as by the
+jumps of a real machine."""
+
+import glob
+import os
+import threading
+import time
+
+import pytest
+
+from support import torture
+from support.api import with_query
+from support.events import now, poll
+from support.http import SANITIZED, Connection, request_bytes
+from support.ledger import Crowd
+from support.server import Server
+
+LIBRARIES = "/usr/lib/*/faketime/libfaketimeMT.so.1"
+LASTS_S = torture.size(4, 600)
+JUMP_EVERY_S = 0.15
+HEAD_S, BODY_S, WAIT_S = 1.0, 1.5, 2
+EARLY_S = 0.05  # what is left of the clock's grain
+LATE_S = 1.5    # on a machine that does much else
+RATE_COUNT, RATE_S = 5, 1
+
+pytestmark = pytest.mark.skipif(SANITIZED, reason="libfaketime and the sanitizer replace the same calls; run against "
+                                                  "release")
+
+
+class Clock:
+    """Jumps until it is left."""
+
+    def __init__(self, path):
+        self.path = path
+        self.jumps = 0
+        self.stops = threading.Event()
+        self.set(0)
+        self.thread = threading.Thread(target=self._jump)
+
+    def set(self, days):
+        other = self.path.with_suffix(".new")
+        other.write_text(f"{days:+d}d\n")
+        os.replace(other, self.path)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stops.set()
+        self.thread.join()
+
+    def _jump(self):
+        chance = torture.chance("clock")
+        while not self.stops.wait(JUMP_EVERY_S):
+            self.set(chance.choice((-365, 365, 0, chance.randrange(-365, 366))))
+            self.jumps += 1
+
+
+@pytest.fixture(name="clocked")
+def fixture_clocked(tmp_path):
+    (library,) = glob.glob(LIBRARIES)
+    clock = Clock(tmp_path / "clock")
+    server = Server(tmp_path / "server", LD_PRELOAD=library, FAKETIME_TIMESTAMP_FILE=clock.path, FAKETIME_NO_CACHE=1,
+                    FAKETIME_DONT_FAKE_MONOTONIC=1, MIGCHAT_HEAD_TIMEOUT_MS=int(HEAD_S * 1000),
+                    MIGCHAT_BODY_TIMEOUT_MS=int(BODY_S * 1000), MIGCHAT_RATE_LIMITS="on",
+                    MIGCHAT_TYPING_RATE=f"{RATE_COUNT}/{RATE_S}", MIGCHAT_SIGNUP_RATE="off", MIGCHAT_LOGIN_RATE="off",
+                    MIGCHAT_CLAIM_RATE="off")
+    with server:
+        yield server, clock
+
+
+def lasts_s(server, data):
+    """Seconds until the server ends a connection that sends this and no more."""
+    with Connection(server.port) as connection:
+        begun_s = time.monotonic()
+        connection.send(data)
+        response = connection.answer("POST", "/api/messages/send")
+        assert response.status == 408, response.describe()
+        return time.monotonic() - begun_s
+
+
+def in_time(took_s, wanted_s):
+    assert wanted_s - EARLY_S <= took_s <= wanted_s + LATE_S, f"{took_s:.2f} s, not {wanted_s}"
+    return took_s - wanted_s
+
+
+def asked_and_allowed(account, other, until_s):
+    """How many requests of a limited route are taken, tried all the time."""
+    taken = 0
+    while time.monotonic() < until_s:
+        answer = account.post(with_query("/api/typing", with_user=other.username)).expect((204, 429))
+        taken += answer.status == 204
+        time.sleep(0.005)  # the rate is the case, not the load
+    return taken
+
+
+def test_the_clock_jumps_and_nothing_depends_on_it(clocked, tell):
+    server, clock = clocked
+    alice, bob, poller = (server.api.create() for _ in range(3))
+    idle = Connection(server.port)
+    idle.send(request_bytes("GET", "/health"))
+    idle.answer("GET", "/health")
+    crowd = Crowd(server, 3, "clock", (("send_once", 1), ("look", 1)))
+    head = b"POST /api/messages/send HTTP/1.1\r\nHost: x\r\n"
+    body = request_bytes("POST", "/api/messages/send", [("Authorization", f"Bearer {alice.token}"),
+                                                        ("Content-Type", "application/json")], b"x" * 50)[:-20]
+    late = {"head": [], "body": [], "poll": []}
+    faults, taken = [], []
+    end_s = time.monotonic() + LASTS_S
+
+    def again(name, once):
+        try:
+            while time.monotonic() < end_s:
+                late[name].append(once())
+        except BaseException as fault:  # told by the test's own thread
+            faults.append(fault)
+            raise
+
+    def poll_once():
+        cursor = now(poller)
+        begun_s = time.monotonic()
+        assert poll(poller, cursor, wait=WAIT_S)["events"] == []
+        return in_time(time.monotonic() - begun_s, WAIT_S)
+
+    threads = [threading.Thread(target=again, args=each) for each in (
+        ("head", lambda: in_time(lasts_s(server, head), HEAD_S)),
+        ("body", lambda: in_time(lasts_s(server, body), BODY_S)), ("poll", poll_once))]
+    threads.append(threading.Thread(target=lambda: taken.append(asked_and_allowed(alice, bob, end_s))))
+    with clock, crowd:
+        begun_s = time.monotonic()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        lasted_s = time.monotonic() - begun_s
+    assert not faults, faults
+    clock.set(0)
+    messages = crowd.judge()
+    years = {message["created_at"][:4] for member in crowd.members for message in member.account.messages()}
+    assert len(years) > 1, "the clock did not jump"
+    idle.send(request_bytes("GET", "/health"))
+    assert idle.answer("GET", "/health").status == 200, "a connection that was idle for seconds is gone"
+    right = RATE_COUNT + LASTS_S * RATE_COUNT / RATE_S
+    tell(f"{clock.jumps} jumps in {lasted_s:.0f} s: {sum(map(len, late.values()))} time-outs, at most "
+         f"{max(max(each) for each in late.values()):.2f} s late; {messages} messages in order; {taken[0]} requests "
+         f"taken where {right:.0f} were allowed")
+    assert right * 0.8 <= taken[0] <= right + 1
