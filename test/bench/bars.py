@@ -84,6 +84,10 @@ def all_bars():
         Bar("health-beside-hashing", "p99", own("health-beside-hashing", "p99_us", 1e-3), 4, True, "ms"),
         Bar("send-beside-hashing", "undisturbed",
             paired("send-two-cores", "per_s", MIGCHAT, own_workload="send-beside-hashing"), 0.7),
+        Bar("send-beside-flood", "undisturbed",
+            paired("send-two-cores", "per_s", MIGCHAT, own_workload="send-beside-flood"), 0.9),
+        Bar("read-beside-flood", "undisturbed",
+            paired("read-two-cores", "per_s", MIGCHAT, own_workload="read-beside-flood"), 0.9),
         Bar("pollers-full", "above idle", lambda results: (results["pollers-full"][MIGCHAT]["rss"]
                                                            - results["pollers-full"][MIGCHAT]["idle_rss"]) / MB,
             24, True, "MB"),

@@ -155,8 +155,8 @@ class Bench:
         if workload.sends:
             counter.write_bytes(bytes(8))
             preload = {"LD_PRELOAD": self.tools.bin / "count_syncs.so", "BENCH_SYNC_COUNT": counter}
-        with self.servers.running(name, database=database, body=body, cores=cores,
-                                  preload=preload) as server:
+        with self.servers.running(name, database=database, body=body, cores=cores, preload=preload,
+                                  rate_limits="on" if workload.rate_limits else "off") as server:
             pids.append(server.pid)
             if "before" in paths:
                 self.load(server, paths["before"], workload.connections, "--seconds", self.warm_s * 2)

@@ -70,8 +70,8 @@ class Callgrind(servers.Servers):
         super().__init__(tools)
         self.output = output
 
-    def command(self, name, port, database=None, body=None):
-        command, env, folder = super().command(name, port, database, body)
+    def command(self, name, port, database=None, body=None, **options):
+        command, env, folder = super().command(name, port, database, body, **options)
         return (["valgrind", "--quiet", "--tool=callgrind", f"--callgrind-out-file={self.output}",
                  *command], env, folder)
 

@@ -151,14 +151,14 @@ class Servers:
         self.work = tools.work
         (self.work / "logs").mkdir(parents=True, exist_ok=True)
 
-    def command(self, name, port, database=None, body=None):
+    def command(self, name, port, database=None, body=None, rate_limits="off"):
         """(command, environment, folder) of a server."""
         tools = self.tools
         env = {key: value for key, value in os.environ.items()
                if not key.startswith("MIGCHAT_") and key not in ("PORT", "RUST_LOG", "NODE_OPTIONS")}
         if name == MIGCHAT:
             return ([tools.binary, "--listen", "127.0.0.1", "--port", port, "--db", database,
-                     "--rate-limits", "off"], env, self.work)
+                     "--rate-limits", rate_limits], env, self.work)
         if name == RAW:
             return [tools.bin / "raw_epoll", port, *([body] if body else [])], env, self.work
         if name == UV:
@@ -188,9 +188,9 @@ class Servers:
             """)
         return conf
 
-    def start(self, name, database=None, body=None, cores=(machine.SERVER_CORE,), preload=None):
+    def start(self, name, database=None, body=None, cores=(machine.SERVER_CORE,), preload=None, **options):
         port = free_port()
-        command, env, folder = self.command(name, port, database, body)
+        command, env, folder = self.command(name, port, database, body, **options)
         with open(self.work / "logs" / (name.replace(" ", "-") + ".log"), "wb") as log:
             process = subprocess.Popen(list(map(str, command)), env={**env, **(preload or {})},
                                        cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,

@@ -33,6 +33,7 @@ class Workload:
     background: object = None   # the same, for a second load generator that is not measured
     background_connections: int = 8
     two_cores: bool = False
+    rate_limits: bool = False   # those that a server has unless told otherwise
     sends: bool = False         # figures come with sends a fsync, and are counted after
 
 
@@ -117,6 +118,11 @@ def creates_and_logins(workload, server, client):
     return rows
 
 
+def flood(workload, server, client):
+    """Sign-ups and log-ins of one address, nearly all of them too many; the first ones are answered."""
+    return [(asked, kind, 0, length) for asked, kind, _, length in creates_and_logins(workload, server, client)]
+
+
 # --- the workloads --------------------------------------------------------------------------------
 
 C_PEERS = (MIGCHAT, RAW, UV, NGINX)
@@ -179,6 +185,13 @@ def all_workloads():
                  two_cores=True, rows=sends()),
         Workload("send-beside-hashing", "send, 64 connections, two cores, beside sign-ups and log-ins", (MIGCHAT,),
                  writes=True, two_cores=True, rows=sends(), background=creates_and_logins),
+        Workload("send-beside-flood", "send, 64 connections, two cores, beside a flood of sign-ups and log-ins",
+                 (MIGCHAT,), writes=True, two_cores=True, rate_limits=True, rows=sends(), background=flood),
+        Workload("read-two-cores", "page of 50, 64 connections, two cores", (MIGCHAT,), seed="lists",
+                 two_cores=True, rows=lists("hundred", 50, "/api/messages?limit=50")),
+        Workload("read-beside-flood", "page of 50, 64 connections, two cores, beside such a flood", (MIGCHAT,),
+                 seed="lists", two_cores=True, rate_limits=True, rows=lists("hundred", 50, "/api/messages?limit=50"),
+                 background=flood),
         Workload("mixed", "80 % page of 50, 20 % send, 64 connections", PEERS, seed="lists",
                  writes=True, rows=mixed),
     ]
