@@ -215,6 +215,9 @@ static void connections_wait_while_there_are_no_descriptors(void **state)
     int lowest_free;
 
     (void)state;
+    if (getenv("MIGCHAT_MEMCHECK") != NULL) {
+        skip(); /* valgrind has descriptors of its own, and a limit in place of the kernel's */
+    }
     net_server_start(&net);
     address.sin_port = htons(server_port(net.server));
     client_connect(&client, &net);
