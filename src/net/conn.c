@@ -194,6 +194,7 @@ void conn_turn_ended(uv_check_t *turn_end)
             conn_settle(conn);
         }
     }
+    conn_let_slowest_go(connections);
     uv_check_stop(turn_end);
 }
 

@@ -74,7 +74,7 @@ void conn_open(struct connections *connections, int socket, unsigned listener);
 void conn_close(struct conn *conn);
 /* The server drains: an idle connection is closed, others after their exchange. */
 void conn_drain(struct conn *conn);
-/* For connections->turn_end: those that are resting read on. */
+/* For connections->turn_end: those that are resting read on; too slow readers are let go. */
 void conn_turn_ended(uv_check_t *turn_end);
 /* For lanes_start: goes on with the connection of an exchange that came back. */
 void conn_exchange_returned(struct exchange *exchange);
@@ -152,6 +152,8 @@ bool conn_is_writing(const struct conn *conn);
 /* Writes what is gathered; true when that is done or goes on by itself, false when the client is
  * gone. */
 MUST_CHECK bool conn_flush(struct conn *conn);
+/* Closes those whose writes wait longest, until no more than WAITING_MAX_BYTES wait. */
+void conn_let_slowest_go(struct connections *connections);
 /* DEADLINE_WRITE passed: true while the client still takes something. */
 MUST_CHECK bool conn_is_taking(struct conn *conn);
 

@@ -8,6 +8,10 @@
  * WRITE_LOOKS times: the connection is closed after as many looks in a row at which nothing had
  * moved, so one limit to one and a quarter after the client took the last byte.
  *
+ * What waits so is counted. When it is more than WAITING_MAX_BYTES, the connections whose writes
+ * wait longest are closed at the end of the turn: one that takes its pages begins a new write with
+ * each.
+ *
  * A streamed answer is one page after the other: written to the last byte, then the next is asked
  * for. To HTTP/1.1 each is a chunk, to HTTP/1.0 they end with the connection.
  */
@@ -33,6 +37,8 @@ static void body_put(struct output *output, struct buf *body, struct str tail);
 static void exchange_end(struct conn *conn);
 static unsigned output_parts(const struct output *output, uv_buf_t parts[OUTPUT_PARTS_MAX]);
 static unsigned parts_drop_front(uv_buf_t *parts, unsigned count, size_t len);
+static void wait_begin(struct connections *connections, struct output *output);
+static void wait_end(struct connections *connections, struct output *output);
 static void on_written(uv_write_t *write, int status);
 static void output_clear(struct output *output);
 
@@ -233,7 +239,37 @@ bool conn_flush(struct conn *conn)
     output->is_writing = true;
     output->looks = 0;
     output->unsent_bytes = SIZE_MAX;
+    wait_begin(conn->connections, output);
     return true;
+}
+
+static void wait_begin(struct connections *connections, struct output *output)
+{
+    output->waiting_bytes = output->gathered.len + output->body.len;
+    connections->waiting_bytes += output->waiting_bytes;
+    list_append(&connections->waiting, &output->waiting_node);
+    if (connections->waiting_bytes > WAITING_MAX_BYTES) {
+        REQUIRE(uv_check_start(&connections->turn_end, conn_turn_ended) == 0);
+    }
+}
+
+/* A second time for those that were let go: then it is no more among them. */
+static void wait_end(struct connections *connections, struct output *output)
+{
+    connections->waiting_bytes -= output->waiting_bytes;
+    output->waiting_bytes = 0;
+    list_remove(&output->waiting_node);
+}
+
+void conn_let_slowest_go(struct connections *connections)
+{
+    while (connections->waiting_bytes > WAITING_MAX_BYTES) {
+        struct output *output =
+            container_of(connections->waiting.next, struct output, waiting_node);
+
+        wait_end(connections, output);
+        conn_close(container_of(output->write.handle, struct conn, tcp));
+    }
 }
 
 static unsigned output_parts(const struct output *output, uv_buf_t parts[OUTPUT_PARTS_MAX])
@@ -278,6 +314,7 @@ static void on_written(uv_write_t *write, int status)
     struct conn *conn = container_of(write->handle, struct conn, tcp);
 
     output->is_writing = false;
+    wait_end(conn->connections, output);
     output_clear(output);
     if (conn->state == CONN_CLOSING) {
         return;

@@ -32,10 +32,12 @@ void connections_init(struct connections *connections, uv_loop_t *loop,
     connections->lanes = NULL;
     connections->count = 0;
     connections->held_bytes = 0;
+    connections->waiting_bytes = 0;
     connections->is_draining = false;
     connections->date_read_at_ms = INT64_MIN;
     connections->date_second = INT64_MIN;
     list_init(&connections->open);
+    list_init(&connections->waiting);
     list_init(&connections->exchanges.free);
     list_init(&connections->outputs.free);
     list_init(&connections->inputs.free);

@@ -31,17 +31,22 @@
 #define LINGER_SILENCE_MS 2000u
 /* DEADLINE_WRITE is this part of the write limit: see conn_write.c. */
 #define WRITE_LOOKS 4u
+/* What all answers hold together that their clients do not take: some 120 pages of lists. Above it
+ * those that wait longest are closed, so that slow readers cannot take the machine's memory. */
+#define WAITING_MAX_BYTES ((size_t)8 * 1024 * 1024)
 
 /* Answers on their way to the socket. A connection has one while it has something to write. */
 struct output {
-    struct list node;    /* in the pool */
-    struct buf gathered; /* heads and small bodies, in order */
-    struct buf body;     /* then one large body, taken over from its response */
-    struct str tail;     /* then a constant: what ends a chunk */
-    uv_write_t write;    /* the rest that did not go at once */
-    bool is_writing;     /* `write` is pending: nothing may be appended */
-    uint8_t looks;       /* at the write since it last moved */
-    size_t unsent_bytes; /* by us and by the kernel, at the last look that saw it shrink */
+    struct list node;         /* in the pool */
+    struct buf gathered;      /* heads and small bodies, in order */
+    struct buf body;          /* then one large body, taken over from its response */
+    struct str tail;          /* then a constant: what ends a chunk */
+    uv_write_t write;         /* the rest that did not go at once */
+    bool is_writing;          /* `write` is pending: nothing may be appended */
+    uint8_t looks;            /* at the write since it last moved */
+    size_t unsent_bytes;      /* by us and by the kernel, at the last look that saw it shrink */
+    struct list waiting_node; /* in connections->waiting, while `write` is pending */
+    size_t waiting_bytes;     /* what it holds until then */
 };
 
 /* Bytes that were read but cannot be parsed yet. */
@@ -63,10 +68,12 @@ struct connections {
     struct lanes *lanes;     /* NULL until server_open_lanes */
     struct deadlines deadlines;
     struct list open;     /* every conn by its node */
-    uv_check_t turn_end;  /* runs while there are resting ones only */
+    uv_check_t turn_end;  /* runs while there are resting ones, or too much waits */
     struct conn *resting; /* had their share of this turn; by next_resting */
     unsigned count;
-    size_t held_bytes; /* heads, bodies and unparsed input of unfinished requests */
+    size_t held_bytes;    /* heads, bodies and unparsed input of unfinished requests */
+    struct list waiting;  /* outputs that the socket did not take, oldest write first */
+    size_t waiting_bytes; /* of these */
     bool is_draining;
     /* After one was freed that had come from this listener. */
     void (*on_gone)(struct connections *connections, unsigned listener);
