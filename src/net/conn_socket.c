@@ -42,14 +42,13 @@ bool conn_take_frames(struct conn *conn, const char *bytes, size_t len)
     }
     buf_init(&messages, message_max_bytes + (size_t)SLAB_BYTES * sizeof(size_t));
     buf_init(&answer, ANSWER_MAX_BYTES);
-    bool is_begun = stream->socket != NULL;
     bool goes_on = websocket_take(&stream->socket, bytes, len, message_max_bytes, &seen, &answer);
     REQUIRE(!messages.overflowed && !answer.overflowed);
     connections->held_bytes -= conn->request_bytes;
-    conn->request_bytes = stream->socket != NULL ? conn->request_bytes + (uint32_t)len : 0;
+    conn->request_bytes = (uint32_t)seen.held_bytes;
     connections->held_bytes += conn->request_bytes;
-    if (!is_begun || messages.len > 0) {
-        message_time(conn);
+    if (seen.held_bytes <= len) {
+        message_time(conn); /* what is incomplete began with these */
     }
     if (answer.len > 0) {
         buf_append_str(&conn_output(conn)->gathered, buf_str(&answer));

@@ -31,6 +31,7 @@ struct websocket {
     wslay_event_context_ptr frames;
     uint64_t taken_bytes;  /* given to wslay */
     uint64_t framed_bytes; /* of frames that began */
+    uint64_t done_bytes;   /* before the message, or else the frame, that is incomplete */
     uint64_t message_max_bytes;
     unsigned message_frames; /* of the one that is incomplete */
     bool is_in_message;      /* a part came that is not the last */
@@ -82,7 +83,13 @@ bool websocket_take(struct websocket **place, const char *bytes, size_t len,
     goes_on = goes_on && wslay_event_get_read_enabled(socket->frames);
     if (!goes_on || (socket->taken_bytes == socket->framed_bytes && !socket->is_in_message)) {
         websocket_free(place);
+        seen->held_bytes = 0;
+        return goes_on;
     }
+    if (!socket->is_in_message && socket->taken_bytes > socket->framed_bytes) {
+        socket->done_bytes = socket->framed_bytes; /* a head is all there is */
+    }
+    seen->held_bytes = (size_t)(socket->taken_bytes - socket->done_bytes);
     return goes_on;
 }
 
@@ -198,6 +205,9 @@ static void on_frame(wslay_event_context_ptr frames,
         head += sizeof(uint64_t);
     } else if (frame->payload_length > LENGTH_7_MAX) {
         head += sizeof(uint16_t);
+    }
+    if (!socket->is_in_message) {
+        socket->done_bytes = socket->framed_bytes;
     }
     socket->framed_bytes += head + frame->payload_length;
     if (!wslay_is_ctrl_frame(frame->opcode)) {

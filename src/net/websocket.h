@@ -34,6 +34,7 @@ struct websocket_seen {
     struct buf *messages; /* of texts that are complete: each its length as a size_t, then it */
     bool has_binary;      /* one of them was no text */
     bool has_closed;      /* the client's close frame came, or ours was made for a fault */
+    size_t held_bytes;    /* of what is incomplete: what came of it */
 };
 
 /* Takes all bytes. *place is the context, made when it is NULL; NULL again afterwards when nothing

@@ -29,6 +29,7 @@ struct client {
     bool has_binary;
     bool has_closed;
     bool has_failed;
+    size_t held_bytes;
 };
 
 static void client_init(struct client *client)
@@ -52,6 +53,7 @@ static void client_send(struct client *client, const char *bytes, size_t len)
     assert_false(client->has_failed);
     client->has_failed =
         !websocket_take(&client->socket, bytes, len, MESSAGE_MAX_BYTES, &seen, &client->answer);
+    client->held_bytes = seen.held_bytes;
     client->has_binary = client->has_binary || seen.has_binary;
     client->has_closed = client->has_closed || seen.has_closed;
 }
@@ -219,6 +221,45 @@ static void close_expect(const struct buf *sent, unsigned code)
     assert_int_equal((unsigned char)client.answer.ptr[2] << 8 | (unsigned char)client.answer.ptr[3],
                      code);
     client_release(&client);
+}
+
+static void what_is_incomplete_is_counted_and_nothing_else(void **state)
+{
+    struct client client;
+    struct buf sent;
+
+    (void)state;
+    buf_init(&sent, BUFFER_MAX_BYTES);
+    client_init(&client);
+    text_add(&sent, FIN | TEXT, "a message");
+    size_t len = sent.len;
+    client_send(&client, sent.ptr, 1);
+    assert_int_equal(client.held_bytes, 1);
+    for (unsigned round = 0; round < 3; round++) {
+        client_send(&client, sent.ptr + 1, len - 1);
+        assert_int_equal(client.held_bytes, 0);
+        for (size_t i = 1; i < len; i++) {
+            client_send(&client, sent.ptr + (i - 1), 1);
+            assert_int_equal(client.held_bytes, i);
+        }
+        client_send(&client, sent.ptr + len - 1, 1);
+        client_send(&client, sent.ptr, 1);
+    }
+    client_send(&client, sent.ptr + 1, len - 1);
+    /* The end of one, and the beginning of the next, in frames. */
+    client_send(&client, sent.ptr, 3);
+    text_add(&sent, TEXT, "a part");
+    client_send(&client, sent.ptr + 3, sent.len - 3);
+    size_t part_len = sent.len - len;
+    assert_int_equal(client.held_bytes, part_len);
+    buf_clear(&sent);
+    text_add(&sent, FIN | CONTINUATION, "another");
+    client_send(&client, sent.ptr, 8);
+    assert_int_equal(client.held_bytes, part_len + 8);
+    client_send(&client, sent.ptr + 8, sent.len - 8);
+    assert_int_equal(client.held_bytes, 0);
+    client_release(&client);
+    buf_release(&sent);
 }
 
 static void what_breaks_the_rules_has_its_code(void **state)
@@ -404,6 +445,7 @@ int main(void)
         cmocka_unit_test(cut_anywhere_frames_are_the_same_messages),
         cmocka_unit_test(byte_by_byte_and_in_random_pieces_too),
         cmocka_unit_test(between_messages_nothing_is_held),
+        cmocka_unit_test(what_is_incomplete_is_counted_and_nothing_else),
         cmocka_unit_test(what_breaks_the_rules_has_its_code),
         cmocka_unit_test(a_close_without_a_code_is_answered_without_one),
         cmocka_unit_test(a_binary_message_is_told),
