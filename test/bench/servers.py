@@ -244,6 +244,7 @@ def request(method, target, token=None, body=None, fields=()):
 
 def write_requests(path, rows):
     """`rows` is [(request, class, status, body length or -1)]."""
+    path.parent.mkdir(exist_ok=True)
     with open(path, "wb") as file:
         for asked, kind, status, length in rows:
             file.write(f"{len(asked)} {kind} {status} {length}\n".encode() + asked)
