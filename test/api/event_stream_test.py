@@ -6,10 +6,11 @@ import time
 
 import pytest
 
-from support import seen
+from support import metrics, seen
 from support.api import with_query
 from support.events import EventStream, events_since, now, poll, seq_of
 from support.http import SLOWNESS, Closed, Connection, request_bytes
+from support.websocket import WebSocket
 
 PATH = "/api/events/stream"
 
@@ -229,6 +230,27 @@ def test_stalled_readers_hold_little(start):
         each.connection.close()
     if SLOWNESS == 1:
         assert grown < 200 * 40 * 1024
+
+
+@pytest.mark.parametrize("opens", (EventStream, WebSocket), ids=("stream", "socket"))
+def test_a_reader_that_takes_nothing_is_dropped_after_its_time(start, opens):
+    server = start(flags=("--write-timeout-ms", "1000", *metrics.FLAGS))
+    alice, bob = server.api.create(), server.api.create()
+    cursor = now(alice)
+    for _ in range(100):
+        bob.send(alice, "m" * 40000)
+
+    def open_streams():
+        scrape = metrics.Scrape(server)
+        return scrape["migchat_streams", {"kind": "sse"}] + scrape["migchat_streams", {"kind": "websocket"}]
+
+    with stream(server, alice) as idle, opens(server.port, alice.token, since=cursor, receive_buffer=4096):
+        deadline = time.monotonic() + 20 * SLOWNESS
+        while open_streams() != 1:
+            assert time.monotonic() < deadline, "it is not dropped"
+            time.sleep(0.05)  # polling what only a scrape tells
+        bob.send(alice, "who has nothing to take has time")
+        assert idle.event()["type"] == "message"
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -108,6 +108,51 @@ def test_what_is_committed_while_it_opens_is_told(server, api, tell, name):
          f"the last to come took {longest_s * 1000:.1f} ms")
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("path", ("/api/messages", "/api/messages/filtered", "/api/conversations"))
+def test_a_list_and_what_comes_behind_its_cursor_are_everything(server, api, tell, path, name):
+    """While somebody sends: what a list shows is what was written up to its cursor, and the rest follows."""
+    chance = torture.chance("lists", path, name)
+    transport = TRANSPORTS[name]
+    alice, bob = api.create(), api.create()
+    sent, told, stops = [], [], threading.Event()
+    target = with_query(path, with_user=bob.username) if path.endswith("filtered") else path
+
+    def send():
+        while not stops.is_set():
+            sent.append(bob.send(alice)["message_id"])
+
+    bob.send(alice)
+    first = alice.messages()[0]["id"]
+    sender = threading.Thread(target=send)
+    sender.start()
+    rounds = torture.size(15, 300)
+    try:
+        for _ in range(rounds):
+            response = alice.get(target).expect(200)
+            count, cursor = len(sent), response.field("migchat-cursor")
+            if path == "/api/conversations":
+                shown = response.json()[0]["unread_count"]  # alice reads nothing
+            else:
+                shown = len({row["id"] for row in response.json()} - {first}) + 1
+            assert shown == seq_of(cursor)
+            while count >= len(sent):
+                assert sender.is_alive()
+                time.sleep(0.001)  # bob's next: what is followed has something to tell
+            cut = Cut(server.port, transport.request(alice.token, cursor, chance))
+            cut.read(1 << 30, is_enough=lambda raw, old=cursor: transport.is_over(raw)
+                     or transport.seen(raw, old)[1] != old)
+            cut.cut()
+            events, _ = transport.seen(cut.raw, cursor)
+            told.append((shown, [event["message"]["id"] for event in events]))
+    finally:
+        stops.set()
+        sender.join()
+    for shown, ids in told:
+        assert ids == sent[shown - 1:shown - 1 + len(ids)], "the events go on where the list ends"
+    tell(f"{rounds} lists while {len(sent)} messages were sent")
+
+
 def opening(name, account, cursor, chance):
     if name != "poll":
         return TRANSPORTS[name].request(account.token, cursor, chance)
