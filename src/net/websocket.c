@@ -1,12 +1,16 @@
-/* websocket.c - wslay is given what came, and tells messages; what it would send is taken at once.
+/* websocket.c - wslay is given one frame after the other, and tells messages; what it would send is
+ * taken at once.
  *
- * When is nothing needed of it? wslay does not say whether it is within a frame's head. So
- * the bytes of frames that began are added up: when they are all that came, the last frame is
- * complete, and nothing is needed unless that one is a part of a message.
+ *   bytes → held until a head is whole, and with it a control frame → wslay → messages, answers
  *
- * What wslay would wait for is refused here: a message of more frames than MESSAGE_FRAMES_MAX,
- * since it keeps each by itself, whatever is in it; and a frame that is longer than a message may
- * be, which it looks at with the first byte of the payload.
+ * Why not the bytes as they come? wslay's judgement of what is wrong depends on how they were cut:
+ * it skips two bytes of each piece of a close frame as if they were its code, so that a reason that
+ * is no UTF-8 passes or one that is does not, and drops the pongs of what came with a fault. And it
+ * waits with a frame that is too long for the first byte of its payload. Given so, every cut is one
+ * cut.
+ *
+ * A message of more frames than MESSAGE_FRAMES_MAX is refused here as well, since wslay keeps each
+ * by itself, whatever is in it.
  */
 #include "net/websocket.h"
 
@@ -24,28 +28,41 @@
 #define LENGTH_16_MAX 65535u
 #define FRAME_HEAD_MAX_BYTES 10u
 #define LENGTH_MASK 0x7fu
+#define MASKED_BIT 0x80u
+#define FIN_BIT 0x80u
+#define RESERVED_MASK 0x70u
+#define OPCODE_MASK 0x0fu
+#define CONTROL_BIT 0x08u
+/* A whole control frame; the head of any other is shorter. */
+#define HELD_MAX_BYTES (HEAD_LEN + MASK_LEN + LENGTH_7_MAX)
 /* Clients cut messages into frames of a kilobyte and more, if at all. */
 #define MESSAGE_FRAMES_MAX 1024u
 
 struct websocket {
     wslay_event_context_ptr frames;
-    uint64_t taken_bytes;  /* given to wslay */
-    uint64_t framed_bytes; /* of frames that began */
-    uint64_t done_bytes;   /* before the message, or else the frame, that is incomplete */
     uint64_t message_max_bytes;
+    uint64_t payload_left; /* of a data frame whose head was given; all that comes, once a head was
+                              wrong in itself */
     unsigned message_frames; /* of the one that is incomplete */
     bool is_in_message;      /* a part came that is not the last */
     bool is_closed_by_client;
-    uint8_t head[HEAD_LEN + sizeof(uint64_t)]; /* of a frame that did not begin yet: what came */
-    size_t head_len;
+    uint8_t held[HELD_MAX_BYTES]; /* of a frame that was not given yet */
+    size_t held_len;
+    uint64_t incomplete_bytes; /* what came of the message, or else the frame, that is incomplete */
     /* Of the call that runs. */
-    struct str rest;
+    struct str given;
     struct websocket_seen *seen;
     struct buf *answer;
 };
 
 static struct websocket *websocket_new(size_t message_max_bytes);
-static bool head_keep(struct websocket *socket, struct str bytes);
+static struct str frame_take(struct websocket *socket, struct str *rest);
+static size_t frame_held_bytes(const struct websocket *socket);
+static size_t length_bytes(const struct websocket *socket);
+static uint64_t payload_len(const struct websocket *socket);
+static bool head_is_wrong(const struct websocket *socket);
+static bool head_goes_on(const struct websocket *socket);
+static bool give(struct websocket *socket, struct str bytes);
 static void message_refuse(struct websocket *socket);
 static void fault_name(struct websocket *socket);
 static ssize_t on_recv(wslay_event_context_ptr frames, uint8_t *bytes, size_t len, int flags,
@@ -61,64 +78,136 @@ static void frame_append(struct buf *out, uint8_t opcode, struct str payload);
 bool websocket_take(struct websocket **place, const char *bytes, size_t len,
                     size_t message_max_bytes, struct websocket_seen *seen, struct buf *answer)
 {
+    struct str rest = {bytes, len};
+    bool goes_on = true;
+
     if (*place == NULL) {
         *place = websocket_new(message_max_bytes);
     }
     struct websocket *socket = *place;
 
-    socket->rest = (struct str){bytes, len};
     socket->seen = seen;
     socket->answer = answer;
-    bool goes_on = wslay_event_recv(socket->frames) == 0;
-    if (goes_on && wslay_event_get_read_enabled(socket->frames) &&
-        !head_keep(socket, (struct str){bytes, len})) {
-        message_refuse(socket);
+    while (goes_on && rest.len > 0) {
+        struct str given = frame_take(socket, &rest);
+
+        goes_on = given.len == 0 || give(socket, given);
     }
-    goes_on = wslay_event_send(socket->frames) == 0 && goes_on;
-    fault_name(socket);
     if (wslay_event_get_close_received(socket->frames) ||
         wslay_event_get_close_sent(socket->frames)) {
         seen->has_closed = true;
     }
-    goes_on = goes_on && wslay_event_get_read_enabled(socket->frames);
-    if (!goes_on || (socket->taken_bytes == socket->framed_bytes && !socket->is_in_message)) {
+    if (!goes_on ||
+        (socket->held_len == 0 && socket->payload_left == 0 && !socket->is_in_message)) {
         websocket_free(place);
         seen->held_bytes = 0;
         return goes_on;
     }
-    if (!socket->is_in_message && socket->taken_bytes > socket->framed_bytes) {
-        socket->done_bytes = socket->framed_bytes; /* a head is all there is */
-    }
-    seen->held_bytes = (size_t)(socket->taken_bytes - socket->done_bytes);
+    seen->held_bytes = (size_t)socket->incomplete_bytes;
     return goes_on;
 }
 
-/* False when the frame whose head came, and nothing behind it, is longer than a message may be. */
-static bool head_keep(struct websocket *socket, struct str bytes)
+/* What of the rest wslay may have now; nothing while it is held. */
+static struct str frame_take(struct websocket *socket, struct str *rest)
 {
-    size_t waiting = socket->taken_bytes > socket->framed_bytes
-                         ? (size_t)(socket->taken_bytes - socket->framed_bytes)
-                         : 0;
+    struct str taken = {rest->ptr, rest->len};
 
-    if (waiting < bytes.len || waiting == 0) {
-        socket->head_len = 0; /* it began with these bytes, if at all */
-        bytes = (struct str){bytes.ptr + bytes.len - waiting, waiting};
+    if (socket->payload_left > 0) {
+        taken.len = socket->payload_left < rest->len ? (size_t)socket->payload_left : rest->len;
+        socket->payload_left -= taken.len;
+        socket->incomplete_bytes += taken.len;
+        *rest = (struct str){rest->ptr + taken.len, rest->len - taken.len};
+        return taken;
     }
-    for (size_t i = 0; i < bytes.len && socket->head_len < sizeof socket->head; i++) {
-        socket->head[socket->head_len++] = (uint8_t)bytes.ptr[i];
+    if (socket->held_len == 0 && !socket->is_in_message) {
+        socket->incomplete_bytes = 0;
     }
-    unsigned length = socket->head_len >= HEAD_LEN ? socket->head[1] & LENGTH_MASK : 0;
-    size_t length_bytes = length > LENGTH_7_MAX + 1 ? sizeof(uint64_t)
-                          : length > LENGTH_7_MAX   ? sizeof(uint16_t)
-                                                    : 0;
-    uint64_t payload_len = length;
-    if (length_bytes > 0 && socket->head_len >= HEAD_LEN + length_bytes) {
-        payload_len = 0;
-        for (size_t i = 0; i < length_bytes; i++) {
-            payload_len = payload_len << 8 | socket->head[HEAD_LEN + i];
-        }
+    while (rest->len > 0 && socket->held_len < frame_held_bytes(socket)) {
+        socket->held[socket->held_len++] = (uint8_t)rest->ptr[0];
+        *rest = (struct str){rest->ptr + 1, rest->len - 1};
+        socket->incomplete_bytes++;
     }
-    return payload_len <= socket->message_max_bytes;
+    if (socket->held_len < frame_held_bytes(socket)) {
+        return (struct str){NULL, 0};
+    }
+    if (head_is_wrong(socket)) {
+        socket->payload_left = UINT64_MAX;
+    } else if ((socket->held[0] & CONTROL_BIT) == 0) {
+        socket->payload_left = payload_len(socket);
+    }
+    taken = (struct str){(const char *)socket->held, socket->held_len};
+    socket->held_len = 0;
+    return taken;
+}
+
+/* How much of the frame must be there before wslay has it. */
+static size_t frame_held_bytes(const struct websocket *socket)
+{
+    if (socket->held_len < HEAD_LEN || head_is_wrong(socket)) {
+        return HEAD_LEN;
+    }
+    size_t head = HEAD_LEN + length_bytes(socket) + MASK_LEN;
+
+    return (socket->held[0] & CONTROL_BIT) != 0 ? head + payload_len(socket) : head;
+}
+
+/* Of a frame whose first two bytes say it all: no client's, or a control frame that is long or a
+ * part. */
+static bool head_is_wrong(const struct websocket *socket)
+{
+    bool is_control = (socket->held[0] & CONTROL_BIT) != 0;
+
+    return (socket->held[1] & MASKED_BIT) == 0 ||
+           (is_control &&
+            ((socket->held[0] & FIN_BIT) == 0 || (socket->held[1] & LENGTH_MASK) > LENGTH_7_MAX));
+}
+
+/* Behind the first two. */
+static size_t length_bytes(const struct websocket *socket)
+{
+    unsigned length = socket->held[1] & LENGTH_MASK;
+
+    return length > LENGTH_7_MAX + 1 ? sizeof(uint64_t)
+           : length > LENGTH_7_MAX   ? sizeof(uint16_t)
+                                     : 0;
+}
+
+static uint64_t payload_len(const struct websocket *socket)
+{
+    size_t bytes = length_bytes(socket);
+    uint64_t len = bytes > 0 ? 0 : socket->held[1] & LENGTH_MASK;
+
+    for (size_t i = 0; i < bytes; i++) {
+        len = len << 8 | socket->held[HEAD_LEN + i];
+    }
+    return len;
+}
+
+static bool give(struct websocket *socket, struct str bytes)
+{
+    bool is_head = bytes.ptr == (const char *)socket->held;
+
+    if (is_head && head_goes_on(socket) && socket->payload_left > socket->message_max_bytes) {
+        message_refuse(socket);
+    }
+    socket->given = bytes;
+    bool goes_on = wslay_event_recv(socket->frames) == 0;
+
+    goes_on = wslay_event_send(socket->frames) == 0 && goes_on;
+    fault_name(socket);
+    return goes_on && wslay_event_get_read_enabled(socket->frames);
+}
+
+/* Whether it begins a message, or goes on with the one that is incomplete. */
+static bool head_goes_on(const struct websocket *socket)
+{
+    unsigned opcode = socket->held[0] & OPCODE_MASK;
+
+    if (head_is_wrong(socket) || (socket->held[0] & RESERVED_MASK) != 0) {
+        return false;
+    }
+    return socket->is_in_message ? opcode == WSLAY_CONTINUATION_FRAME
+                                 : opcode == WSLAY_TEXT_FRAME || opcode == WSLAY_BINARY_FRAME;
 }
 
 static void message_refuse(struct websocket *socket)
@@ -169,17 +258,16 @@ static ssize_t on_recv(wslay_event_context_ptr frames, uint8_t *bytes, size_t le
                        void *user)
 {
     struct websocket *socket = user;
-    size_t taken = len < socket->rest.len ? len : socket->rest.len;
+    size_t taken = len < socket->given.len ? len : socket->given.len;
 
     (void)flags;
     if (taken == 0) {
         wslay_event_set_error(frames, WSLAY_ERR_WOULDBLOCK);
         return -1;
     }
-    memcpy(bytes, socket->rest.ptr, taken);
-    socket->rest.ptr += taken;
-    socket->rest.len -= taken;
-    socket->taken_bytes += taken;
+    memcpy(bytes, socket->given.ptr, taken);
+    socket->given.ptr += taken;
+    socket->given.len -= taken;
     return (ssize_t)taken;
 }
 
@@ -198,18 +286,8 @@ static void on_frame(wslay_event_context_ptr frames,
                      const struct wslay_event_on_frame_recv_start_arg *frame, void *user)
 {
     struct websocket *socket = user;
-    uint64_t head = HEAD_LEN + MASK_LEN;
 
     (void)frames;
-    if (frame->payload_length > LENGTH_16_MAX) {
-        head += sizeof(uint64_t);
-    } else if (frame->payload_length > LENGTH_7_MAX) {
-        head += sizeof(uint16_t);
-    }
-    if (!socket->is_in_message) {
-        socket->done_bytes = socket->framed_bytes;
-    }
-    socket->framed_bytes += head + frame->payload_length;
     if (!wslay_is_ctrl_frame(frame->opcode)) {
         socket->message_frames = socket->is_in_message ? socket->message_frames + 1 : 1;
         socket->is_in_message = frame->fin == 0;

@@ -381,6 +381,8 @@ def test_pings_are_answered(server, alice):
     (frame(b"\xff"), 1007), (frame(b"\xed\xa0\x80"), 1007), (frame(b"\xc3"), 1007),
     (frame(b"a", TEXT, fin=False) + frame(b"\xff", CONTINUATION), 1007),
     (frame(b"x", BINARY), 1003),
+    # Its head is refused for another reason, whether or not a byte of the payload is there.
+    (frame(b"x", CONTINUATION, length=1 << 40), 1002), (frame(b"x", rsv=4, length=1 << 40), 1002),
     (frame(b"xxxxxxxx", length=1 << 40), 1009), (frame(length=256 * 1024 + 1), 1009), (frame(b"x", CLOSE), 1002),
     (close_frame(1005), 1002), (close_frame(999), 1002), (close_frame(1000, b"\xff"), 1007),
 ), ids=str)
