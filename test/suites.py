@@ -9,6 +9,7 @@ A suite is one C test executable in one build, or one run of pytest:
   asan:api/...          the Python suites (test/* with *_test.py) against the server built so
   tsan:api/...          those of TSAN_FILES against the server built with the thread sanitizer
   release:api/...       the same against the release build, without the tests marked "slow"
+  fuzz:NAME             the harnesses of test/fuzz, MIGCHAT_FUZZ_S seconds each (20), when built
   sandbox               test/api once more, on servers under the restrictions of the systemd unit
 
 A filter keeps what has it in its name; for pytest that is a file (asan:api/keys_test.py).
@@ -30,6 +31,7 @@ import sys
 import time
 import xml.etree.ElementTree as ElementTree
 
+from fuzz import fuzz
 from support import sandbox
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -37,6 +39,7 @@ TEST = ROOT / "test"
 C_TEST_DEADLINE_S = 240
 PYTEST_DEADLINE_S = 900
 PYTEST_HANG_S = 240  # one test this long shows every thread's stack
+FUZZ_S = int(os.environ.get("MIGCHAT_FUZZ_S", "20"))
 NOT_PYTEST = {"lint", "support", "unit", "contract", "deb", "image", "sandbox"}  # without a binary, or run apart
 # Where the loop, the lanes and the writer hand most to each other.
 TSAN_FILES = {"api/events_test.py", "api/event_stream_test.py", "api/websocket_test.py", "torture/cut_test.py"}
@@ -224,6 +227,17 @@ def main():
         tests = [test for test in c_tests(build, folder[build]) if options.filter in test[0]]
         prefix = without_address_randomisation() if build == "tsan" else []
         results += run_c_tests(tests, prefix)
+
+    if options.filter.startswith("fuzz") or not options.filter:
+        wanted = options.filter.partition(":")[2]
+        since_s = time.monotonic()
+        fuzz_folder = options.build / f"fuzz{options.variant}"
+        for name in fuzz.missing(fuzz_folder):
+            add(Result(f"fuzz:{name}", 0, 1, 0, "not built"), since_s)
+        names = [name for name in fuzz.names(fuzz_folder) if wanted in name]
+        for name, is_good, shown in fuzz.run_all(fuzz_folder, FUZZ_S, names):
+            print(shown, flush=True)
+            add(Result(f"fuzz:{name}", int(is_good), int(not is_good)), since_s)
 
     if options.filter in "sandbox":
         since_s = time.monotonic()

@@ -276,8 +276,8 @@ def portable_sql(path, text):
 
 # --- the rest of the tree -------------------------------------------------------------------------
 
-PURPOSES = ("build", "runtime", "test", "test-unpack", "torture", "coverage", "memcheck", "lint", "deb", "test-deb",
-            "bench", "node", "unpack", "image")
+PURPOSES = ("build", "runtime", "test", "test-unpack", "torture", "coverage", "memcheck", "fuzz", "lint",
+            "deb", "test-deb", "bench", "node", "unpack", "image")
 
 
 @check(r"^deps/packages\.tsv$")

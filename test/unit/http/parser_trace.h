@@ -48,6 +48,13 @@ static inline size_t cutting_next(struct cutting *cutting, size_t left_bytes)
     return piece_bytes < left_bytes ? piece_bytes : left_bytes;
 }
 
+/* The cuts that the first two bytes of a fuzzer's input choose: each byte alone, or at random. */
+static inline struct cutting cutting_of(const uint8_t *bytes)
+{
+    return (struct cutting){(bytes[0] & 3) == 0 ? 1 : 0,
+                            (uint64_t)bytes[0] << 8 | bytes[1] | 1u << 16};
+}
+
 static inline void trace_head(const struct request *request, enum error judged, struct buf *out)
 {
     buf_append_str(out, method_name(request->method));
