@@ -18,9 +18,9 @@ from support.http import SLOWNESS, request_bytes
 from support.server import Server
 
 COST = 9
-LEVELS = torture.size((1, 10), (0.5, 1, 2, 5, 10))
-LEVEL_S = torture.size(3, 20)
-PEAK_S = torture.size(2, 10)
+LEVELS = torture.size((10,), (0.5, 1, 2, 5, 10))
+LEVEL_S = torture.size(2, 20)
+PEAK_S = torture.size(1, 10)
 HEALTH_EVERY_S = 0.05
 GOODPUT_MIN = torture.size(0.6, 0.9)  # of the peak; in the short form on a machine that does much else
 REFUSED_MAX_MS = torture.size(1000 * SLOWNESS, 100)
