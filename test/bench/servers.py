@@ -157,7 +157,9 @@ class Servers:
         env = {key: value for key, value in os.environ.items()
                if not key.startswith("MIGCHAT_") and key not in ("PORT", "RUST_LOG", "NODE_OPTIONS")}
         if name == MIGCHAT:
-            return ([tools.binary, "--listen", "127.0.0.1", "--port", port, "--db", database,
+            # As its service starts it, which has no user to look for: that would load the system's
+            # name services, half a megabyte where systemd's is installed.
+            return ([tools.binary, "--user", "root", "--listen", "127.0.0.1", "--port", port, "--db", database,
                      "--rate-limits", rate_limits], env, self.work)
         if name == RAW:
             return [tools.bin / "raw_epoll", port, *([body] if body else [])], env, self.work
