@@ -25,6 +25,9 @@ ROUTES = [
         "one_time_prekeys": []}}),
     ("POST", "/api/keys/claim", {"username": "x"}),
     ("GET", "/api/keys", None),
+    ("GET", "/api/blocks", None),
+    ("PUT", "/api/blocks/x", None),
+    ("DELETE", "/api/blocks/x", None),
 ]
 IDS = [f"{method} {path}" for method, path, _ in ROUTES]
 
