@@ -52,6 +52,7 @@ static void handle_index_barrier(sqlite3_file *file);
 static int handle_index_unmap(sqlite3_file *file, int is_removed);
 static bool call_fails(enum disk_call call);
 static void handles_note(struct handle *handle, bool is_open);
+static void file_drop_if_gone(struct disk_file *file);
 
 static sqlite3_vfs layer;
 static sqlite3_vfs *below;
@@ -251,6 +252,7 @@ static int disk_delete(sqlite3_vfs *vfs, const char *path, int syncs_folder)
     if (syncs_folder) {
         recording_add(CHANGE_SYNC_FOLDER, file, 0, NULL, 0);
     }
+    file_drop_if_gone(file);
     return SQLITE_OK;
 }
 
@@ -287,7 +289,25 @@ static int handle_close(sqlite3_file *file)
         handle->file->has_name = false;
     }
     handles_note(handle, false);
+    file_drop_if_gone(handle->file);
     return SQLITE_OK;
+}
+
+/* Without a name and a handle: nobody can come to it any more. */
+static void file_drop_if_gone(struct disk_file *file)
+{
+    struct disk_file **place = &files;
+
+    for (size_t i = 0; i < HANDLES_MAX; i++) {
+        if (file->has_name || (handles[i] != NULL && handles[i]->file == file)) {
+            return;
+        }
+    }
+    while (*place != file) {
+        place = &(*place)->next;
+    }
+    *place = file->next;
+    disk_file_free(file);
 }
 
 static int handle_read(sqlite3_file *file, void *bytes, int len, sqlite3_int64 at)
