@@ -60,10 +60,7 @@ enum error store_moment_find(struct store *store, int64_t account_id,
     }
     query = query_read(store, HEAD_FIND);
     query_bind_int(&query, account_id);
-    if (query_step(&query)) {
-        head_seq = query_int(&query, 0);
-    }
-    error = query_end(&query);
+    error = query_run_int(&query, &head_seq);
     if (error != OK) {
         return error;
     }

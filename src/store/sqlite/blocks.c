@@ -74,18 +74,9 @@ enum error store_block_delete(struct store *store, int64_t account_id, int64_t o
 enum error store_block_count(struct store *store, int64_t account_id, int64_t *out_count)
 {
     struct query query = query_read(store, BLOCK_COUNT);
-    int64_t count = 0;
-    enum error error;
 
     query_bind_int(&query, account_id);
-    if (query_step(&query)) {
-        count = query_int(&query, 0);
-    }
-    error = query_end(&query);
-    if (error == OK) {
-        *out_count = count;
-    }
-    return error;
+    return query_run_int(&query, out_count);
 }
 
 enum error store_block_list(struct store *store, int64_t account_id, struct arena *arena,

@@ -169,6 +169,8 @@ struct str query_text_copy(const struct query *query, int column, struct arena *
 MUST_CHECK enum error query_end(struct query *query);
 /* Steps once, expects no row, and ends. */
 MUST_CHECK enum error query_run(struct query *query);
+/* Steps once and ends: the row's first column, 0 without a row. */
+MUST_CHECK enum error query_run_int(struct query *query, int64_t *out_value);
 
 /* When the connection closes. */
 void statements_finalize(struct store *store);

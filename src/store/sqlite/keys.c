@@ -198,16 +198,7 @@ static enum error prekey_first(struct store *store, int64_t account_id, struct a
 enum error store_prekey_count(struct store *store, int64_t account_id, int64_t *out_count)
 {
     struct query query = query_read(store, PREKEY_COUNT);
-    int64_t count = 0;
-    enum error error;
 
     query_bind_int(&query, account_id);
-    if (query_step(&query)) {
-        count = query_int(&query, 0);
-    }
-    error = query_end(&query);
-    if (error == OK) {
-        *out_count = count;
-    }
-    return error;
+    return query_run_int(&query, out_count);
 }

@@ -175,19 +175,9 @@ static struct str counter_key(enum counter_name name)
 static enum error number_find(struct store *store, struct str key, int64_t *out_value)
 {
     struct query query = query_read(store, NUMBER_FIND);
-    int64_t value = 0;
-    enum error error;
 
     query_bind_text(&query, key);
-    if (query_step(&query)) {
-        value = query_int(&query, 0);
-    }
-    error = query_end(&query);
-    if (error != OK) {
-        return error;
-    }
-    *out_value = value;
-    return OK;
+    return query_run_int(&query, out_value);
 }
 
 enum error store_message_id_take(struct store *store, int64_t *out_id)

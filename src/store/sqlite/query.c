@@ -164,6 +164,17 @@ enum error query_run(struct query *query)
     return query_end(query);
 }
 
+enum error query_run_int(struct query *query, int64_t *out_value)
+{
+    int64_t value = query_step(query) ? query_int(query, 0) : 0;
+    enum error error = query_end(query);
+
+    if (error == OK) {
+        *out_value = value;
+    }
+    return error;
+}
+
 enum error store_note_failure(struct store *store, int code, enum failure_moment moment,
                               const char *doing)
 {
