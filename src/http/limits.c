@@ -1,6 +1,7 @@
 /* limits.c - a rate is one word, so that a reload changes it between two requests. */
 #include "http/limits.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@ struct limits {
     unsigned char secret[SECRET_BYTES];
 };
 
+static uint64_t rate_of(const struct limits *limits, enum limit limit);
 static enum error judge(struct limits *limits, enum limit limit, struct str who,
                         struct exchange *exchange);
 static uint64_t key_of(const struct limits *limits, enum limit limit, struct str who);
@@ -58,31 +60,32 @@ void limits_rate_set(struct limits *limits, enum limit limit, struct limit_rate 
 
 bool limits_apply(const struct limits *limits, enum limit limit)
 {
-    return limits != NULL && atomic_load_explicit(&limits->rates[limit], memory_order_relaxed) != 0;
+    return rate_of(limits, limit) != 0;
+}
+
+/* 0: no limit. */
+static uint64_t rate_of(const struct limits *limits, enum limit limit)
+{
+    return limits != NULL ? atomic_load_explicit(&limits->rates[limit], memory_order_relaxed) : 0;
 }
 
 enum error limits_judge_account(struct limits *limits, enum limit limit, struct exchange *exchange)
 {
-    char who[sizeof exchange->account_id];
+    const char *who = (const char *)&exchange->account_id;
 
-    if (exchange->is_within_limit || !limits_apply(limits, limit)) {
-        return OK;
-    }
-    memcpy(who, &exchange->account_id, sizeof who);
-    return judge(limits, limit, (struct str){who, sizeof who}, exchange);
+    return judge(limits, limit, (struct str){who, sizeof exchange->account_id}, exchange);
 }
 
 enum error limits_judge_address(struct limits *limits, enum limit limit,
                                 const struct ip_address *address, struct exchange *exchange)
 {
-    return limits_apply(limits, limit) ? judge(limits, limit, client_address_key(address), exchange)
-                                       : OK;
+    return judge(limits, limit, client_address_key(address), exchange);
 }
 
 static enum error judge(struct limits *limits, enum limit limit, struct str who,
                         struct exchange *exchange)
 {
-    uint64_t rate = atomic_load(&limits->rates[limit]);
+    uint64_t rate = rate_of(limits, limit);
     unsigned count = (unsigned)(rate >> COUNT_SHIFT);
     int64_t wait_ns = 0;
 

@@ -12,7 +12,6 @@
 #ifndef MIGCHAT_HTTP_LIMITS_H
 #define MIGCHAT_HTTP_LIMITS_H
 
-#include <stdatomic.h>
 #include <stdint.h>
 
 #include "base/attributes.h"
