@@ -1,5 +1,4 @@
 /* config_address.c - options that are addresses, with and without a port. */
-#include <arpa/inet.h>
 #include <string.h>
 
 #include "base/require.h"
@@ -10,19 +9,13 @@ bool is_address(struct str text)
 {
     struct str zone = text;
     struct str address = str_cut(&zone, '%');
-    char terminated[INET6_ADDRSTRLEN];
-    struct in6_addr parsed;
+    struct ip_address parsed;
 
-    if (address.len == 0 || address.len >= sizeof terminated ||
-        memchr(text.ptr, '\0', text.len) != NULL) {
+    if (!ip_address_read(address, &parsed)) {
         return false;
     }
-    memcpy(terminated, address.ptr, address.len);
-    terminated[address.len] = '\0';
-    if (inet_pton(AF_INET6, terminated, &parsed) == 1) {
-        return zone.ptr == NULL || zone.len > 0;
-    }
-    return zone.ptr == NULL && inet_pton(AF_INET, terminated, &parsed) == 1;
+    return zone.ptr == NULL || (zone.len > 0 && memchr(zone.ptr, '\0', zone.len) == NULL &&
+                                memchr(address.ptr, ':', address.len) != NULL);
 }
 
 bool endpoint_read(struct str text, struct str *out_address, uint16_t *out_port)

@@ -17,7 +17,7 @@ enum option_kind {
     KIND_ENDPOINT, /* "none", or such a literal, a colon and a port */
     KIND_ORIGINS,  /* "*", "none" or web origins by commas */
     KIND_NETWORKS, /* "none", or addresses and networks by commas */
-    KIND_RATE,     /* "off" (0), or COUNT/SECONDS: the number is both, see config_rate */
+    KIND_RATE,     /* "off" (0), or COUNT/SECONDS: the number is both, see CONFIG_RATE_SHIFT */
     KIND_LEVEL     /* of the log */
 };
 

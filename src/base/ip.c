@@ -4,12 +4,11 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#define V4_AT 12u
 #define V4_BITS 32u
 #define V6_BITS 128u
 #define BYTE_BITS 8u
 
-static const uint8_t v4_prefix[V4_AT] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+static const uint8_t v4_prefix[IP_V4_AT] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 bool ip_address_read(struct str text, struct ip_address *out_address)
 {
@@ -21,8 +20,8 @@ bool ip_address_read(struct str text, struct ip_address *out_address)
     }
     memcpy(terminated, text.ptr, text.len);
     terminated[text.len] = '\0';
-    memcpy(address.bytes, v4_prefix, V4_AT);
-    if (inet_pton(AF_INET, terminated, address.bytes + V4_AT) != 1 &&
+    memcpy(address.bytes, v4_prefix, IP_V4_AT);
+    if (inet_pton(AF_INET, terminated, address.bytes + IP_V4_AT) != 1 &&
         inet_pton(AF_INET6, terminated, address.bytes) != 1) {
         return false;
     }
@@ -36,8 +35,8 @@ bool ip_address_of_socket(const struct sockaddr_storage *socket, struct ip_addre
         struct sockaddr_in v4;
 
         memcpy(&v4, socket, sizeof v4);
-        memcpy(out_address->bytes, v4_prefix, V4_AT);
-        memcpy(out_address->bytes + V4_AT, &v4.sin_addr, sizeof v4.sin_addr);
+        memcpy(out_address->bytes, v4_prefix, IP_V4_AT);
+        memcpy(out_address->bytes + IP_V4_AT, &v4.sin_addr, sizeof v4.sin_addr);
         return true;
     }
     if (socket->ss_family == AF_INET6) {
@@ -52,7 +51,7 @@ bool ip_address_of_socket(const struct sockaddr_storage *socket, struct ip_addre
 
 bool ip_address_is_v4(const struct ip_address *address)
 {
-    return memcmp(address->bytes, v4_prefix, V4_AT) == 0;
+    return memcmp(address->bytes, v4_prefix, IP_V4_AT) == 0;
 }
 
 bool ip_network_read(struct str text, struct ip_network *out_network)

@@ -14,6 +14,7 @@
 #include "base/str.h"
 
 #define IP_BYTES 16u
+#define IP_V4_AT 12u /* where an IPv4 address begins in it */
 
 struct ip_address {
     uint8_t bytes[IP_BYTES];

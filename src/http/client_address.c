@@ -1,8 +1,6 @@
 /* client_address.c - from the left to the right, as the proxies came. */
 #include "http/client_address.h"
 
-#define V4_AT 12u
-#define V4_BYTES 4u
 #define V6_KEY_BYTES 8u
 
 static bool is_trusted(const struct proxies *proxies, const struct ip_address *address);
@@ -79,7 +77,7 @@ static bool member_read(struct str member, struct ip_address *out_address)
 struct str client_address_key(const struct ip_address *address)
 {
     if (ip_address_is_v4(address)) {
-        return (struct str){(const char *)address->bytes + V4_AT, V4_BYTES};
+        return (struct str){(const char *)address->bytes + IP_V4_AT, IP_BYTES - IP_V4_AT};
     }
     return (struct str){(const char *)address->bytes, V6_KEY_BYTES};
 }
