@@ -39,9 +39,7 @@ def run_tests(build, options):
             print(f"{name} ended with {status}\n{output[-2000:]}")
     files = [path for folder in FOLDERS for path in sorted((ROOT / "test" / folder).glob("*_test.py"))
              if path.name not in NOT_COUNTED]
-    command = ["/usr/bin/python3", "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={ROOT / 'test'}",
-               f"--basetemp={build / 'files'}", "-m", "not slow", "-o", "markers=slow: takes long",
-               *map(str, files), *options]
+    command = suites.pytest_command(files, build / "files", "-m", "not slow", *options)
     # Slower than the release build, and larger: as under a sanitizer, times and sizes are not judged.
     status, _ = suites.run(command, suites.environment(MIGCHAT_SERVER=str(build / "migchat-server"),
                                                        MIGCHAT_SANITIZED="1"), DEADLINE_S, capture=False)

@@ -46,8 +46,7 @@ def run_python(server, said, files):
     wrapper = said / "migchat-server"
     wrapper.write_text(f'#!/bin/sh\nexec {" ".join(VALGRIND)} --log-file="{said}/server.%p.log" "{server}" "$@"\n')
     wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
-    command = ["/usr/bin/python3", "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={ROOT / 'test'}",
-               f"--basetemp={said / 'files'}", "-m", "not slow", "-o", "markers=slow: takes long", *map(str, files)]
+    command = suites.pytest_command(files, said / "files", "-m", "not slow")
     status, _ = suites.run(command, suites.environment(MIGCHAT_SERVER=str(wrapper), MIGCHAT_SANITIZED="1"),
                            DEADLINE_S, capture=False)
     loud = [path for path in sorted(said.glob("server.*.log")) if path.read_text().strip()]

@@ -137,6 +137,12 @@ def pytest_counts(name, status, report):
     return Result(name, passed, failed, skipped)
 
 
+def pytest_command(files, scratch, *options):
+    return ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider",
+            "-o", "markers=slow: takes long; not run against the release build",
+            f"--rootdir={TEST}", f"--basetemp={scratch}", *options, *map(str, files)]
+
+
 def run_pytest(name, files, results_folder, env, *options, prefix=()):
     # No colon: paths below are put into lists like LD_PRELOAD, which it separates.
     stem = name.replace(":", "-")
@@ -144,11 +150,8 @@ def run_pytest(name, files, results_folder, env, *options, prefix=()):
     report.unlink(missing_ok=True)
     scratch = results_folder / f"{stem}.files"
     shutil.rmtree(scratch, ignore_errors=True)
-    command = [*prefix, "/usr/bin/python3", "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider",
-               "-o", f"faulthandler_timeout={PYTEST_HANG_S}",
-               "-o", "markers=slow: takes long; not run against the release build",
-               f"--rootdir={TEST}", f"--basetemp={scratch}", f"--junitxml={report}",
-               *options, *map(str, files)]
+    command = [*prefix, *pytest_command(files, scratch, "-rs", "-o", f"faulthandler_timeout={PYTEST_HANG_S}",
+                                        f"--junitxml={report}", *options)]
     status, _ = run(command, environment(**env), PYTEST_DEADLINE_S, capture=False)
     result = pytest_counts(name, status, report)
     if result.failed == 0:
