@@ -94,6 +94,18 @@ class Peer:
     def feed(self):
         raise NotImplementedError
 
+    def answer(self):
+        """The body of an answer that is whole, decoded; else None."""
+        head, separator, rest = self.rest.partition(b"\r\n\r\n")
+        if not separator:
+            return None
+        assert head.startswith(b"HTTP/1.1 200 "), self.rest[:600]
+        length = int(head.lower().partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0])
+        if len(rest) < length:
+            return None
+        self.rest = rest[length:]
+        return json.loads(rest[:length])
+
 
 class Follower(Peer):
     """A device: on_event(self, event) for each it is told."""
@@ -178,15 +190,9 @@ class PollFollower(Follower):
                                 bearer(self.token)))
 
     def feed(self):
-        head, separator, rest = self.rest.partition(b"\r\n\r\n")
-        if not separator:
+        answer = self.answer()
+        if answer is None:
             return
-        assert head.startswith(b"HTTP/1.1 200 "), self.rest[:600]
-        length = int(head.lower().partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0])
-        if len(rest) < length:
-            return
-        self.rest = rest[length:]
-        answer = json.loads(rest[:length])
         for event in answer["events"]:
             self.on_event(self, event)
         self.cursor = answer["cursor"]
@@ -218,15 +224,10 @@ class Sender(Peer):
                                 [*bearer(token), ("Content-Type", "application/json")], body))
 
     def feed(self):
-        head, separator, rest = self.rest.partition(b"\r\n\r\n")
-        if not separator:
+        answer = self.answer()
+        if answer is None:
             return
-        assert head.startswith(b"HTTP/1.1 200 "), self.rest[:600]
-        length = int(head.lower().partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0])
-        if len(rest) < length:
-            return
-        self.rest = rest[length:]
-        self.on_sent(json.loads(rest[:length])["message_id"])
+        self.on_sent(answer["message_id"])
         self.ask()
 
 
