@@ -1,18 +1,17 @@
 """Backups of a server under load, each restored: every one is a prefix of what was acknowledged.
 
-Six here; MIGCHAT_TEST_BACKUPS=600 makes it as many, which takes minutes.
+Six in ./run test, 600 in ./run torture, which takes minutes.
 """
-import os
 import pathlib
 import sqlite3
 import threading
 
 import pytest
 
-from support import server
+from support import server, torture
 from support.api import Account, new_name
 
-BACKUPS = int(os.environ.get("MIGCHAT_TEST_BACKUPS", "6"))
+BACKUPS = torture.size(6, 600)
 # Of one server: its database grows by thousands of messages a second, and each is looked at.
 BACKUPS_A_SERVER = 50
 SENDERS = 8

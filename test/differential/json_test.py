@@ -3,7 +3,7 @@ refuse, those RFC 8259 leaves open, and random ones.
 
 json_reader (json_reader.c) answers for the server: its verdict, and what it reads of the members t,
 n and l. Python's parser is made as strict as the contract here, so that both must agree on each.
-MIGCHAT_SEED=N begins elsewhere; under MIGCHAT_TORTURE there are 100,000 random documents.
+MIGCHAT_SEED=N begins elsewhere; ./run torture has 100,000 random documents.
 """
 
 import json
@@ -17,13 +17,14 @@ import subprocess
 import pytest
 
 from differential import json_documents as documents
+from support import torture
 
-# It asks a program of the sanitizer build; there is none in the release build.
+# It asks a program of the sanitizer build, in ./run torture one of its own; there is none in the release build.
 pytestmark = pytest.mark.slow
 
-READER = pathlib.Path(os.environ["MIGCHAT_SERVER"]).parent / "test_bin" / "differential.json_reader"
-COUNT = 100_000 if os.environ.get("MIGCHAT_TORTURE") else 4_000
-SEED = int(os.environ.get("MIGCHAT_SEED", "1"))
+PROGRAMS = os.environ.get("MIGCHAT_PROGRAMS") or pathlib.Path(os.environ["MIGCHAT_SERVER"]).parent / "test_bin"
+READER = pathlib.Path(PROGRAMS) / "differential.json_reader"
+COUNT = torture.size(4_000, 100_000)
 READER_DEADLINE_S = 900
 
 # json_check.h
@@ -215,14 +216,14 @@ def random_document(chance):
 
 
 def test_random_documents_are_judged_and_read_as_by_python(capsys):
-    chance = random.Random(SEED)
+    chance = random.Random(torture.SEED)
     texts = [random_document(chance) for _ in range(COUNT)]
     taken = read_whole = 0
     for text, line in zip(texts, asked(texts)):
         wanted_line = expected(text)
-        assert line == wanted_line, (SEED, text)
+        assert line == wanted_line, (torture.SEED, text)
         taken += line != "no"
         read_whole += line.startswith("yes t=")
     with capsys.disabled():
-        print(f"\n{COUNT} random documents (seed {SEED}): {taken} taken, {read_whole} read, all as by Python")
+        print(f"\n{COUNT} random documents (seed {torture.SEED}): {taken} taken, {read_whole} read, all as by Python")
     assert COUNT * 0.3 < taken < COUNT * 0.9 and read_whole > COUNT * 0.1

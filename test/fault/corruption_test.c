@@ -168,6 +168,7 @@ static void a_byte_of_the_wal_is_another_one(void **state)
         unsigned char flipped = (unsigned char)(1u << chance_below(&chance, 8));
         bool is_known = false;
 
+        (void)alarm(PATIENCE_S);
         wal[at] ^= flipped;
         memory_disk_set_file(run.path, (struct str){(const char *)database, database_len});
         memory_disk_set_file(wal_path, (struct str){(const char *)wal, wal_len});

@@ -14,7 +14,7 @@ from support.server import Server
 
 WAITING = torture.size(20, 300)
 RECOVERED_S = 1.0
-MARGIN_S = 1.0 * SLOWNESS  # for a machine that does much else
+MARGIN_S = torture.size(1.0, 0.0) * SLOWNESS  # for a machine that does much else
 PAUSE_S = torture.size(1, 10)
 CPU_SHARE_MAX = 0.4  # of a processor while it pauses; trying again and again takes all of it
 
