@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-from support.http import SLOWNESS
+from support.http import MEMCHECK, SLOWNESS
 from support.server import Server
 
 CLIENTS = 4
@@ -97,7 +97,7 @@ done = function(summary)
            summary.requests, errors.connect, errors.read, errors.write, errors.status, errors.timeout))
 end
 """
-WRK_S = 3
+WRK_S = 20 if MEMCHECK else 3  # in which it starts again at least once
 
 
 @pytest.mark.parametrize("fields", ((), ("-H", "Connection: close")), ids=("kept", "new"))

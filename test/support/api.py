@@ -7,6 +7,7 @@ that announced its end, so a server that drops connections is noticed.
 import json
 import re
 import threading
+import time
 from urllib.parse import quote
 
 from support import contract, seen
@@ -15,6 +16,7 @@ from support.http import ABSENT, Closed, Connection, check_error_body, request_b
 TOKEN_FORM = re.compile(r"[A-Za-z0-9]{32}")
 TIME_FORM = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 CURSOR_FORM = re.compile(r"([^\s:]+):(\d+)")
+UNUSED_MAX_S = 40  # by itself the server ends a connection that waits for 75 s
 LINK_FORM = re.compile(r'<([^>]*)>\s*;\s*rel="next"')
 
 
@@ -43,8 +45,12 @@ class Api:
 
     def connection(self):
         connection = getattr(self._local, "connection", None)
+        if connection is not None and time.monotonic() - self._local.used_s > UNUSED_MAX_S:
+            self.drop()
+            connection = None
         if connection is None:
             connection = self._local.connection = Connection(self.port)
+        self._local.used_s = time.monotonic()
         return connection
 
     def drop(self):

@@ -14,8 +14,9 @@ import time
 from support import contract, seen
 
 SANITIZED = os.environ.get("MIGCHAT_SANITIZED") == "1"
+MEMCHECK = os.environ.get("MIGCHAT_MEMCHECK") == "1"  # under valgrind: sanitized as well, and slower
 # How much longer everything may take under sanitizers.
-SLOWNESS = 5 if SANITIZED else 1
+SLOWNESS = 25 if MEMCHECK else 5 if SANITIZED else 1
 ANSWER_DEADLINE_S = 20 * SLOWNESS
 ABSENT = object()
 SHOWN_BYTES = 600

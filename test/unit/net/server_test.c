@@ -216,7 +216,9 @@ static void connections_wait_while_there_are_no_descriptors(void **state)
 
     (void)state;
     if (getenv("MIGCHAT_MEMCHECK") != NULL) {
-        skip(); /* valgrind has descriptors of its own, and a limit in place of the kernel's */
+        print_message("SKIPPED: valgrind has descriptors of its own, and a limit in place of the "
+                      "kernel's\n");
+        skip();
     }
     net_server_start(&net);
     address.sin_port = htons(server_port(net.server));
