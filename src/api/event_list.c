@@ -25,6 +25,7 @@ static enum error list_begin(struct exchange *exchange, struct services *service
 static enum error wait_read(struct exchange *exchange, unsigned *out_wait_s);
 static enum error page_write(struct exchange *exchange, struct store *store);
 static enum error rows_write(struct exchange *exchange, struct store *store);
+static void found_note(struct poll_found *found, const struct entry *entry);
 static enum error event_of_row(struct event_list_work *work, struct event_writer *writer,
                                const struct entry *entry, struct event *out_event);
 static enum list_row row_write(struct event_list_work *work, struct buf *body,
@@ -69,9 +70,13 @@ static enum error list_begin(struct exchange *exchange, struct services *service
     if (since.ptr != NULL && seq == head_seq && wait_s > 0 &&
         exchange->request.method == METHOD_GET) {
         exchange->follow =
-            (struct follow){.kind = FOLLOW_POLL, .cursor_seq = seq, .wait_s = wait_s};
+            (struct follow){.kind = FOLLOW_POLL,
+                            .cursor_seq = seq,
+                            .wait_s = wait_s,
+                            .limit = (unsigned)(limit == UINT64_MAX ? LIMIT_DEFAULT : limit)};
         return OK;
     }
+    exchange->poll_found = (struct poll_found){0};
     exchange->response.status = 200;
     exchange->response.type = CONTENT_JSON;
     exchange->work = ARENA_NEW(&exchange->arena, struct api_work);
@@ -159,10 +164,23 @@ static enum error rows_write(struct exchange *exchange, struct store *store)
         }
         work->rows_left--;
         work->last_seq = entry.seq;
+        found_note(&exchange->poll_found, &entry);
     }
     list_page_close(&work->page, body);
     work->is_closed = true;
     return OK;
+}
+
+/* For polls that wait at the same cursor. */
+static void found_note(struct poll_found *found, const struct entry *entry)
+{
+    found->event_count++;
+    if (entry->kind == ENTRY_SESSION_ENDED) {
+        if (found->ended_count < POLL_ENDED_MAX) {
+            found->ended_ids[found->ended_count] = entry->ref;
+        }
+        found->ended_count++;
+    }
 }
 
 /* The names of a row that is cut are the ones it began with. */
@@ -202,5 +220,7 @@ static void tail_write(struct exchange *exchange, struct store *store)
     size_t len = (size_t)(cursor_put(cursor, store_epoch(store), work->last_seq) - cursor);
     buf_append_str(body, STR(",\"cursor\":\""));
     buf_append(body, cursor, len);
+    exchange->poll_found.is_all = exchange->page == 0 && !work->has_more &&
+                                  exchange->poll_found.ended_count <= POLL_ENDED_MAX;
     buf_append_str(body, work->has_more ? STR("\",\"more\":true}") : STR("\",\"more\":false}"));
 }

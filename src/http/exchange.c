@@ -74,6 +74,7 @@ void exchange_clear(struct exchange *exchange)
     exchange->page_is_made = false;
     exchange->follow.kind = FOLLOW_NOTHING;
     exchange->is_resumed = false;
+    exchange->polled_id = 0;
 }
 
 void exchange_name(struct exchange *exchange)

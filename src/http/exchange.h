@@ -37,6 +37,7 @@ enum follow_kind {
 struct follow {
     enum follow_kind kind;
     unsigned wait_s;    /* FOLLOW_POLL: at most so long, 1 to FOLLOW_WAIT_MAX_S */
+    unsigned limit;     /* FOLLOW_POLL: so many events at most, below 2^16 */
     int64_t cursor_seq; /* the last entry the client knows */
     int64_t told_id;
     struct str text; /* JSON in the exchange's arena: an event to begin with, or to tell */
@@ -44,6 +45,16 @@ struct follow {
     bool is_refused; /* FOLLOW_SOCKET: its token is nobody's, which a browser must be told so */
 };
 #define FOLLOW_WAIT_MAX_S 60u
+
+/* What a poll's answer is, for others that wait at the same cursor. */
+#define POLL_ENDED_MAX 4u
+struct poll_found {
+    bool
+        is_all; /* everything above the cursor, in one page; of sessions that ended, all are here */
+    unsigned event_count;
+    unsigned ended_count;
+    int64_t ended_ids[POLL_ENDED_MAX]; /* sessions whose end is among the events */
+};
 
 struct exchange {
     struct list node; /* in a lane's queue while lent */
@@ -84,6 +95,8 @@ struct exchange {
     struct server_probe *probe; /* net/probe.h, whose exchange it is; NULL for requests */
     bool is_resumed;            /* a poll that was put aside and is run again: it has waited */
     unsigned wait_left_s;       /* so far that this is left; 0: it answers with what there is */
+    int64_t polled_id; /* the account whose equal polls wait for it (net/polls.h); else 0 */
+    struct poll_found poll_found; /* set by a poll's handler with its answer */
 };
 
 /* Never NULL. */

@@ -40,6 +40,7 @@
 
 #include "base/clock.h"
 #include "base/require.h"
+#include "net/polls.h"
 
 /* After the last answer, in all; each silence is at most LINGER_SILENCE_MS. */
 #define LINGER_TOTAL_MS 10000
@@ -393,7 +394,7 @@ void conn_deadline_passed(struct conn *conn, enum deadline_kind kind)
     } else if (kind == DEADLINE_HEARTBEAT) {
         conn_beat(conn);
     } else if (kind >= DEADLINE_POLL) {
-        conn_resume_poll(conn);
+        (void)conn_resume_poll(conn, 0);
     } else {
         conn_close(conn);
     }
@@ -404,6 +405,9 @@ void conn_exchange_returned(struct exchange *exchange)
     struct conn *conn = exchange->owner;
 
     conn->is_lent = false;
+    if (exchange->polled_id != 0) {
+        polls_returned(&conn->connections->streams, exchange);
+    }
     if (conn->state == CONN_CLOSING) {
         conn_free_if_done(conn);
         return;

@@ -81,8 +81,11 @@ void conn_exchange_returned(struct exchange *exchange);
 /* Its deadline of this kind passed. */
 void conn_deadline_passed(struct conn *conn, enum deadline_kind kind);
 
-/* For streams: a poll's account has news, or its time is over; the request is run again. */
-void conn_resume_poll(struct conn *conn);
+/* A poll's account has news, or its time is over; the request is run again, and its exchange gets
+ * this polled_id. True when a lane has it then. */
+bool conn_resume_poll(struct conn *conn, int64_t polled_id);
+/* The same, but its answer is what this exchange brought. */
+void conn_answer_poll(struct conn *conn, const struct exchange *brought);
 /* What was read for its stream, which is behind and between two writes; `has_more` may be above
  * it. */
 void conn_take_events(struct conn *conn, const struct event_reads *reads,

@@ -1,6 +1,7 @@
 /* conn_poll.c - a poll with nothing to tell is put aside: a short head is kept, the exchange freed.
  * When the account's log has grown or its time has passed, the head takes the way of one that has
- * just come, so there is one way to an answer.
+ * just come, so there is one way to an answer; but what its account's log holds may have been read
+ * for its equal already (net/polls.h).
  *
  * A client that ends its side has asked its last: it is answered at once.
  */
@@ -16,6 +17,8 @@
 #define POLL_HEAD_MAX_BYTES (4u * 1024u)
 
 static bool poll_keep(struct conn *conn, struct stream *stream);
+static struct str poll_take(struct conn *conn);
+static void head_parse(struct conn *conn, struct str head);
 static unsigned wait_left_s(const struct conn *conn);
 
 void conn_park(struct conn *conn)
@@ -56,6 +59,7 @@ static bool poll_keep(struct conn *conn, struct stream *stream)
     stream->kept_bytes = (uint32_t)head.len;
     buf_release(&head);
     stream->wait_s = (uint8_t)exchange->follow.wait_s;
+    stream->limit = (uint16_t)exchange->follow.limit;
     stream->until_ms =
         (int64_t)uv_now(connections->loop) + (int64_t)exchange->follow.wait_s * MS_PER_S;
     stream->began_at_ns = exchange->began_at_ns;
@@ -73,21 +77,43 @@ enum deadline_kind conn_poll_deadline(const struct conn *conn)
     return DEADLINE_POLL + conn->stream->wait_s - 1;
 }
 
-void conn_resume_poll(struct conn *conn)
+bool conn_resume_poll(struct conn *conn, int64_t polled_id)
 {
     /* A step is taken only when all before it is written, and so a request put aside. */
     REQUIRE(!conn_is_writing(conn));
-    conn_poll_again(conn);
+    struct str head = poll_take(conn);
+
+    conn->exchange->polled_id = polled_id;
+    head_parse(conn, head);
+    conn_settle(conn);
+    return conn->is_lent;
+}
+
+void conn_answer_poll(struct conn *conn, const struct exchange *brought)
+{
+    REQUIRE(!conn_is_writing(conn));
+    struct str head = poll_take(conn);
+    struct response *response = &conn->exchange->response;
+
+    response->status = brought->response.status;
+    response->type = brought->response.type;
+    buf_append_str(&response->body, buf_str(&brought->response.body));
+    conn->exchange->is_done = true;
+    head_parse(conn, head);
     conn_settle(conn);
 }
 
-/* The head takes the way of one that has just come. */
 void conn_poll_again(struct conn *conn)
+{
+    head_parse(conn, poll_take(conn));
+}
+
+/* CONN_HEAD again, with an exchange for the head. */
+static struct str poll_take(struct conn *conn)
 {
     struct exchange *exchange = exchange_new();
     struct stream *stream = conn->stream;
     struct str head = {stream->kept_head, stream->kept_bytes};
-    bool closes_unread = conn->closes_unread;
 
     exchange->owner = conn;
     exchange->is_resumed = true;
@@ -100,6 +126,14 @@ void conn_poll_again(struct conn *conn)
     conn->exchange = exchange;
     http_parser_begin(&conn->parser, &exchange->request);
     conn_set_state(conn, CONN_HEAD);
+    return head;
+}
+
+/* The head takes the way of one that has just come. */
+static void head_parse(struct conn *conn, struct str head)
+{
+    bool closes_unread = conn->closes_unread;
+
     /* It is about what came behind this request. */
     conn->closes_unread = false;
     REQUIRE(conn_parse(conn, head.ptr, head.len) == head.len);

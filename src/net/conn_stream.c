@@ -265,7 +265,7 @@ void conn_drain_stream(struct conn *conn)
     char farewell[FAREWELL_MAX_BYTES];
 
     if (conn->stream->kind == FOLLOW_POLL) {
-        conn_resume_poll(conn);
+        (void)conn_resume_poll(conn, 0);
         return;
     }
     /* A command in progress is not waited for: what it did stands, and the client asks again. */

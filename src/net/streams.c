@@ -18,29 +18,16 @@
 #include "http/event_reads.h"
 #include "net/conn.h"
 #include "net/connections.h"
+#include "net/followed.h"
+#include "net/polls.h"
 #include "net/websocket.h"
 
 /* Reads lent at once: each may hold EVENT_BYTES_MAX, and there are as many read threads. */
 #define READS_LENT_MAX 4u
-#define BUCKETS_FIRST 64u
 /* A larger scratch is given back after its use. */
 #define SCRATCH_KEPT_BYTES (256u * 1024u)
 
-struct followed {
-    struct followed *next; /* in its bucket */
-    struct list due;       /* in streams->due */
-    struct list streams;
-    int64_t account_id;
-    uint64_t change; /* its last read saw all up to this one */
-    bool is_lent;
-};
-
 static enum stream_kind traffic_kind(const struct stream *stream);
-static struct followed *followed_find(const struct streams *streams, int64_t account_id);
-static struct followed *followed_take(struct streams *streams, int64_t account_id);
-static void buckets_grow(struct streams *streams);
-static struct followed **bucket_of(const struct streams *streams, int64_t account_id);
-static void followed_free_if_done(struct streams *streams, struct followed *account);
 static void account_tell(struct streams *streams, struct followed *account);
 static void all_tell(struct streams *streams);
 static void account_due(struct streams *streams, struct followed *account);
@@ -53,7 +40,6 @@ static bool stream_can_take(const struct stream *stream);
 static void account_returned(struct streams *streams, struct followed *account,
                              const struct exchange *exchange, const struct event_read *read);
 static struct event_reads *reads_take(struct streams *streams);
-static struct stream *stream_of(struct list *node);
 
 void streams_open(struct streams *streams, struct connections *connections, struct changes *changes,
                   const struct route *reads_route)
@@ -139,86 +125,6 @@ static enum stream_kind traffic_kind(const struct stream *stream)
     }
 }
 
-static struct followed *followed_find(const struct streams *streams, int64_t account_id)
-{
-    struct followed *account = streams->bucket_count > 0 ? *bucket_of(streams, account_id) : NULL;
-
-    while (account != NULL && account->account_id != account_id) {
-        account = account->next;
-    }
-    return account;
-}
-
-static struct followed *followed_take(struct streams *streams, int64_t account_id)
-{
-    struct followed *account = followed_find(streams, account_id);
-
-    if (account != NULL) {
-        return account;
-    }
-    if (streams->account_count >= streams->bucket_count) {
-        buckets_grow(streams);
-    }
-    account = calloc(1, sizeof *account);
-    REQUIRE(account != NULL);
-    account->account_id = account_id;
-    list_init(&account->streams);
-    struct followed **bucket = bucket_of(streams, account_id);
-    account->next = *bucket;
-    *bucket = account;
-    streams->account_count++;
-    streams->traffic.held_bytes += sizeof *account;
-    changes_follow(streams->changes, account_id);
-    return account;
-}
-
-static void buckets_grow(struct streams *streams)
-{
-    struct followed **old = streams->buckets;
-    size_t old_count = streams->bucket_count;
-
-    streams->bucket_count = old_count == 0 ? BUCKETS_FIRST : 2 * old_count;
-    streams->buckets = calloc(streams->bucket_count, sizeof(struct followed *));
-    REQUIRE(streams->buckets != NULL);
-    streams->traffic.held_bytes += (streams->bucket_count - old_count) * sizeof(struct followed *);
-    for (size_t i = 0; i < old_count; i++) {
-        struct followed *account = old[i];
-
-        while (account != NULL) {
-            struct followed *next = account->next;
-            struct followed **bucket = bucket_of(streams, account->account_id);
-
-            account->next = *bucket;
-            *bucket = account;
-            account = next;
-        }
-    }
-    free(old);
-}
-
-/* Ids are given in order, so they spread by themselves. */
-static struct followed **bucket_of(const struct streams *streams, int64_t account_id)
-{
-    return &streams->buckets[(uint64_t)account_id & (streams->bucket_count - 1)];
-}
-
-static void followed_free_if_done(struct streams *streams, struct followed *account)
-{
-    if (account->is_lent || !list_is_empty(&account->streams)) {
-        return;
-    }
-    struct followed **place = bucket_of(streams, account->account_id);
-    while (*place != account) {
-        place = &(*place)->next;
-    }
-    *place = account->next;
-    streams->account_count--;
-    streams->traffic.held_bytes -= sizeof *account;
-    list_remove(&account->due);
-    changes_unfollow(streams->changes, account->account_id);
-    free(account);
-}
-
 /* ---- news ------------------------------------------------------------------------------------*/
 
 void streams_take_news(struct streams *streams)
@@ -244,8 +150,8 @@ void streams_take_news(struct streams *streams)
     }
 }
 
-/* Nothing is new to those whose read saw it already. Polls go on by themselves, which frees their
- * streams; the account stays, as long as it is marked as lent. */
+/* Nothing is new to those whose read saw it already. Polls that are run again free their streams;
+ * the account stays, as long as it is marked as lent. */
 static void account_tell(struct streams *streams, struct followed *account)
 {
     bool was_lent = account->is_lent;
@@ -255,17 +161,13 @@ static void account_tell(struct streams *streams, struct followed *account)
         return;
     }
     account->is_lent = true;
-    for (struct list *node = account->streams.next, *next; node != &account->streams; node = next) {
+    for (struct list *node = account->streams.next; node != &account->streams; node = node->next) {
         struct stream *stream = stream_of(node);
 
-        next = node->next;
         stream->is_behind = true;
-        if (stream->kind == FOLLOW_POLL) {
-            conn_resume_poll(stream->conn);
-        } else {
-            has_streams = true;
-        }
+        has_streams = has_streams || stream->kind != FOLLOW_POLL;
     }
+    polls_run(account);
     account->is_lent = was_lent;
     if (has_streams) {
         account_due(streams, account);
@@ -474,9 +376,4 @@ static struct event_reads *reads_take(struct streams *streams)
     reads->streams = streams;
     buf_init(&reads->bytes, EVENT_FRAMES_MAX_BYTES);
     return reads;
-}
-
-static struct stream *stream_of(struct list *node)
-{
-    return container_of(node, struct stream, node);
 }

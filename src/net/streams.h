@@ -2,8 +2,9 @@
  *
  * A stream is a connection that wants what comes after a place in an account's log: a poll that
  * waits, or an open stream of events. It holds no events. When the log has grown (base/changes.h)
- * its streams are behind; a poll is run again, for the others one read of the account is lent to
- * the read lane, and what it brings goes to all of the account's streams that it fits.
+ * its streams are behind; equal polls are run again as one (net/polls.h), for the others one read
+ * of the account is lent to the read lane, and what it brings goes to all of its streams that it
+ * fits.
  *
  * Uses:    uv, base, http/event_reads.h, net/lane.h.
  * Used by: net.
@@ -27,7 +28,7 @@
 struct conn;
 struct connections;
 struct websocket; /* net/websocket.h */
-struct followed;  /* an account with streams; private */
+struct followed;  /* net/followed.h: an account with streams */
 
 struct stream {
     struct list node; /* in its account's streams, the one to be read for next first */
@@ -42,6 +43,7 @@ struct stream {
     bool is_ending;           /* its session's end was the last event */
     uint8_t wait_s;           /* FOLLOW_POLL */
     uint8_t kind;             /* enum follow_kind */
+    uint16_t limit;           /* FOLLOW_POLL: so many events at most */
     int64_t until_ms;         /* of uv_now. FOLLOW_POLL: when it is answered whatever there is;
                                * FOLLOW_SOCKET: when an incomplete message has taken too long */
     struct websocket *socket; /* FOLLOW_SOCKET: while a frame or message is incomplete */

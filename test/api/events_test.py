@@ -1,5 +1,6 @@
 """GET /api/events: the log from a cursor on, at once or when something happens."""
 
+import contextlib
 import json
 import signal
 import threading
@@ -7,7 +8,7 @@ import time
 
 import pytest
 
-from support import seen
+from support import metrics, seen
 from support.api import new_name, with_query
 from support.events import events_since, now, poll, poll_raw, seq_of
 from support.http import SLOWNESS, Connection, request_bytes
@@ -382,3 +383,51 @@ def test_a_thousand_wait_and_cost_little(start):
             assert len(connection.answer("GET", "/api/events").expect(200).json()["events"]) == 1
     if SLOWNESS == 1:
         assert grown <= 1000 * 2048
+
+
+def reads_of(server):
+    """How often something was taken from the read lane's queue."""
+    return metrics.Scrape(server)["migchat_lane_wait_seconds_count", {"lane": "read"}]
+
+
+def test_equal_polls_share_one_read(start):
+    server = start(flags=metrics.FLAGS)
+    alice, bob = server.api.create(), server.api.create()
+    cursor = now(alice)
+    fields = [("X-Request-Id", "mine")]
+    with contextlib.ExitStack() as stack:
+        polls = [stack.enter_context(waiting(server, alice, cursor, wait=60, fields=fields)) for _ in range(8)]
+        settled(server, alice)
+        before = reads_of(server)
+        sent = bob.send(alice, "to all of you")
+        answers = [connection.answer("GET", "/api/events").expect(200) for connection in polls]
+        assert reads_of(server) - before == 1
+    assert [event["message"]["id"] for event in answers[0].json()["events"]] == [sent["message_id"]]
+    assert all(answer.body == answers[0].body for answer in answers)
+    assert all(answer.all("x-request-id") == ["mine"] for answer in answers)
+    assert answers[0].json() == poll(alice, cursor)
+
+
+def test_of_equal_polls_each_goes_by_its_own_session(start):
+    server = start(flags=metrics.FLAGS)
+    alice = server.api.create()
+    phone, tablet = (server.api.login(alice.username, alice.password) for _ in range(2))
+    cursor = now(alice)
+    with contextlib.ExitStack() as stack:
+        polls = [stack.enter_context(waiting(server, account, cursor, wait=60))
+                 for account in (phone, alice, phone, tablet)]
+        settled(server, alice)
+        phone.post("/api/account/logout").expect(204)
+        for connection, status in zip(polls, (401, 200, 401, 200)):
+            connection.answer("GET", "/api/events").expect(status)
+
+
+def test_a_disabled_account_gets_no_shared_answer(start):
+    server = start()
+    alice = server.api.create()
+    with contextlib.ExitStack() as stack:
+        polls = [stack.enter_context(waiting(server, alice, now(alice), wait=60)) for _ in range(4)]
+        settled(server, alice)
+        assert server.command("user", "disable", alice.username).returncode == 0
+        for connection in polls:
+            connection.answer("GET", "/api/events").expect(403, "account_disabled")
