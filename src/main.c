@@ -69,6 +69,7 @@ static int serve(struct config *config, int argc, char **argv, struct buf *warni
     struct crew crew;
     int exit_code = EXIT_FAILED;
 
+    core_dumps_stop();
     malloc_tune();
     log_setup((enum log_level)config_number(config, OPTION_LOG_LEVEL),
               (enum log_form)config_number(config, OPTION_LOG_FORMAT));

@@ -277,6 +277,15 @@ bool libraries_suffice(const struct config *config, struct buf *why)
     return true;
 }
 
+void core_dumps_stop(void)
+{
+    struct rlimit limit;
+
+    REQUIRE(getrlimit(RLIMIT_CORE, &limit) == 0);
+    limit.rlim_cur = 0;
+    REQUIRE(setrlimit(RLIMIT_CORE, &limit) == 0);
+}
+
 uint64_t descriptors_allow(void)
 {
     struct rlimit limit;

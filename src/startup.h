@@ -55,6 +55,9 @@ MUST_CHECK bool libraries_suffice(const struct config *config, struct buf *why);
 uint64_t descriptors_allow(void);
 /* Raises the soft limit of descriptors to the hard one; returns how many connections fit. */
 unsigned descriptors_raise(uint64_t connections_wanted);
+/* No core dump by default: it would have SQLite's pages and what is being answered. The hard limit
+ * stays, so `prlimit --core=unlimited --pid PID` asks for one. */
+void core_dumps_stop(void);
 /* Sets malloc up for a small machine; before any thread starts. */
 void malloc_tune(void);
 /* Three lines for the person at the terminal, if stdout is one: where it serves, what to do. */

@@ -168,6 +168,7 @@ static enum error password_settle(struct exchange *exchange, const struct servic
         return password_check(given->text, services->settings->password_min_bytes);
     }
     char *made = arena_alloc(&exchange->arena, len + 1);
+    exchange->arena.is_secret = true;
     random_alphanumeric(made, len);
     work->password = (struct str){made, len};
     work->new_password = work->password;
@@ -177,6 +178,7 @@ static enum error password_settle(struct exchange *exchange, const struct servic
 static void password_tell(struct json_writer *writer, const struct account_work *work)
 {
     if (work->new_password.ptr != NULL) {
+        writer->out->is_secret = true;
         json_name(writer, "password");
         json_text(writer, work->new_password);
     }

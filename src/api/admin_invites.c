@@ -35,6 +35,7 @@ enum error admin_invite_create(struct exchange *exchange, struct services *servi
         return error;
     }
     struct json_writer writer = answer_object(exchange);
+    exchange->response.body.is_secret = true;
     invite_write(&writer, &invite);
     json_name(&writer, "code");
     json_text(&writer, code);

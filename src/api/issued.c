@@ -7,6 +7,8 @@ void answer_issued(struct exchange *exchange, const struct session_issued *issue
 {
     struct json_writer writer = answer_object(exchange);
 
+    exchange->response.body.is_secret = true;
+
     json_name(&writer, "token");
     json_text(&writer, issued->token);
     json_name(&writer, "user_id");

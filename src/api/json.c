@@ -3,13 +3,15 @@
  * 1. cJSON sees only what json_check let pass: it would take invalid UTF-8, raw control bytes and
  *    numbers that are none, and would cut a string at \u0000.
  * 2. The lock is held for parsing only: cJSON writes where parsing failed into a global.
- * 3. The tree is deleted here in every case; texts were copied into the arena.
+ * 3. The tree is deleted here in every case; texts were copied into the arena. Any may be a
+ *    password: those of the tree are wiped, and the arena is, when the request is over.
  */
 #include "api/json.h"
 
 #include <cjson/cJSON.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "api/json_check.h"
 
@@ -23,6 +25,7 @@ static enum error members_fill(const cJSON *object, struct json_member *members,
                                struct arena *arena);
 static enum error member_fill(const cJSON *item, struct json_member *member, struct arena *arena);
 static enum error texts_fill(const cJSON *array, struct json_member *member, struct arena *arena);
+static void texts_wipe(cJSON *item);
 static bool is_whole(double number);
 static int64_t integer_from(double number);
 static void version_copy(void);
@@ -42,7 +45,9 @@ enum error json_read(struct str body, struct json_member *members, size_t count,
         /* It is well-formed, and no deeper than cJSON takes: there was no memory for its tree. */
         return ERROR_OVERLOADED;
     }
+    arena->is_secret = true;
     error = cJSON_IsObject(tree) ? members_fill(tree, members, count, arena) : ERROR_BODY_SHAPE;
+    texts_wipe(tree);
     cJSON_Delete(tree);
     return error;
 }
@@ -128,6 +133,17 @@ static enum error texts_fill(const cJSON *array, struct json_member *member, str
     member->texts = texts;
     member->text_count = filled;
     return OK;
+}
+
+/* As deep as json_check lets a body be. */
+static void texts_wipe(cJSON *item)
+{
+    for (; item != NULL; item = item->next) {
+        if (item->valuestring != NULL) {
+            explicit_bzero(item->valuestring, strlen(item->valuestring));
+        }
+        texts_wipe(item->child);
+    }
 }
 
 /* A double from 2^53 on has no fraction, an infinite one (1e999) neither. */

@@ -41,16 +41,19 @@ struct arena_chunk {
     struct arena_chunk *previous;
     size_t size_bytes;     /* of `bytes` */
     size_t ordinary_bytes; /* size of the newest ordinary chunk here or before; 0 for none */
+    size_t used_bytes;     /* once there is a newer one */
     alignas(max_align_t) char bytes[];
 };
 
 static size_t round_up(size_t size);
 static void chunk_add(struct arena *arena, size_t least_bytes);
 static void chunk_drop_newest(struct arena *arena);
+static void chunk_leave(struct arena *arena);
+static void chunk_wipe(struct arena *arena, size_t begin, size_t end);
 
 void arena_init(struct arena *arena)
 {
-    *arena = (struct arena){NULL, 0, 0};
+    *arena = (struct arena){0};
 }
 
 void arena_release(struct arena *arena)
@@ -68,7 +71,10 @@ void arena_clear(struct arena *arena)
     while (arena->chunk != NULL) {
         if (arena->chunk->size_bytes == CHUNK_FIRST_BYTES && kept == NULL) {
             kept = arena->chunk;
-            arena->chunk = kept->previous;
+            if (arena->is_secret) {
+                chunk_wipe(arena, 0, arena->used_bytes);
+            }
+            chunk_leave(arena);
         } else {
             chunk_drop_newest(arena);
         }
@@ -131,6 +137,9 @@ void arena_rewind(struct arena *arena, struct arena_mark mark)
         REQUIRE(arena->chunk != NULL);
         chunk_drop_newest(arena);
     }
+    if (arena->is_secret) {
+        chunk_wipe(arena, mark.used_bytes, arena->used_bytes);
+    }
     arena->used_bytes = mark.used_bytes;
     POISON(mark.chunk->bytes + mark.used_bytes, mark.chunk->size_bytes - mark.used_bytes);
 }
@@ -154,6 +163,9 @@ static void chunk_add(struct arena *arena, size_t least_bytes)
     size_t size_bytes = is_ordinary ? ordinary_bytes : least_bytes;
     struct arena_chunk *chunk = malloc(sizeof *chunk + size_bytes);
     REQUIRE(chunk != NULL);
+    if (arena->chunk != NULL) {
+        arena->chunk->used_bytes = arena->used_bytes;
+    }
     chunk->previous = arena->chunk;
     chunk->size_bytes = size_bytes;
     chunk->ordinary_bytes = is_ordinary ? ordinary_bytes : last_bytes;
@@ -167,8 +179,24 @@ static void chunk_drop_newest(struct arena *arena)
 {
     struct arena_chunk *chunk = arena->chunk;
 
-    arena->chunk = chunk->previous;
+    if (arena->is_secret) {
+        chunk_wipe(arena, 0, arena->used_bytes);
+    }
+    chunk_leave(arena);
     arena->total_bytes -= chunk->size_bytes;
     UNPOISON(chunk->bytes, chunk->size_bytes);
     free(chunk);
+}
+
+static void chunk_leave(struct arena *arena)
+{
+    arena->chunk = arena->chunk->previous;
+    arena->used_bytes = arena->chunk != NULL ? arena->chunk->used_bytes : 0;
+}
+
+/* Part of the newest chunk, if need be. */
+static void chunk_wipe(struct arena *arena, size_t begin, size_t end)
+{
+    UNPOISON(arena->chunk->bytes + begin, end - begin);
+    explicit_bzero(arena->chunk->bytes + begin, end - begin);
 }

@@ -9,6 +9,7 @@
 #ifndef MIGCHAT_BASE_ARENA_H
 #define MIGCHAT_BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/str.h"
@@ -19,6 +20,9 @@ struct arena {
     struct arena_chunk *chunk; /* newest; NULL before the first allocation */
     size_t used_bytes;         /* in the newest chunk */
     size_t total_bytes;        /* of all chunks */
+    bool is_secret;            /* may hold a password or token: what was used is wiped before it is
+                                  used for anything else. Set by whoever fills it, until it is
+                                  emptied. */
 };
 
 /* What was in use when the mark was taken. */

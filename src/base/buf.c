@@ -16,6 +16,8 @@
 
 #define CAPACITY_FIRST_BYTES 64u
 
+static char *memory_grow(struct buf *buf, size_t capacity);
+
 void buf_init(struct buf *buf, size_t max_bytes)
 {
     REQUIRE(max_bytes <= SIZE_MAX / 4);
@@ -24,6 +26,9 @@ void buf_init(struct buf *buf, size_t max_bytes)
 
 void buf_release(struct buf *buf)
 {
+    if (buf->is_secret) {
+        buf_wipe(buf);
+    }
     if (!buf->is_borrowed) {
         free(buf->ptr);
     }
@@ -34,6 +39,15 @@ void buf_clear(struct buf *buf)
 {
     buf->len = 0;
     buf->overflowed = false;
+}
+
+void buf_wipe(struct buf *buf)
+{
+    if (buf->ptr != NULL && !buf->is_borrowed) {
+        explicit_bzero(buf->ptr, buf->capacity);
+    }
+    buf_clear(buf);
+    buf->is_secret = false;
 }
 
 void buf_append_int(struct buf *buf, int64_t value)
@@ -78,13 +92,26 @@ char *buf_make_room(struct buf *buf, size_t len)
         if (capacity > buf->max_bytes) {
             capacity = buf->max_bytes;
         }
-        char *grown = realloc(buf->is_borrowed ? NULL : buf->ptr, capacity + 1);
-        REQUIRE(grown != NULL);
-        buf->ptr = grown;
+        buf->ptr = memory_grow(buf, capacity);
         buf->is_borrowed = false;
         buf->capacity = capacity;
     }
     return buf->ptr + buf->len;
+}
+
+/* realloc may leave a copy of a secret behind. */
+static char *memory_grow(struct buf *buf, size_t capacity)
+{
+    bool moves = buf->is_secret && !buf->is_borrowed && buf->ptr != NULL;
+    char *grown = realloc(moves || buf->is_borrowed ? NULL : buf->ptr, capacity + 1);
+
+    REQUIRE(grown != NULL);
+    if (moves) {
+        memcpy(grown, buf->ptr, buf->len);
+        explicit_bzero(buf->ptr, buf->capacity);
+        free(buf->ptr);
+    }
+    return grown;
 }
 
 void buf_grow(struct buf *buf, size_t len)

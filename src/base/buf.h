@@ -24,13 +24,17 @@ struct buf {
     size_t max_bytes;
     bool overflowed;
     bool is_borrowed; /* ptr is somebody else's memory: only read, never freed */
+    bool is_secret;   /* may have held a password or token since buf_wipe: its memory is overwritten
+                         before it is given back. Set by whoever fills it. */
 };
 
 /* Storage is the caller's; takes no memory before the first append. */
 void buf_init(struct buf *buf, size_t max_bytes);
 void buf_release(struct buf *buf);
-/* Empties it, keeps the memory, forgets an overflow. */
+/* Empties it, keeps the memory, forgets an overflow. What was secret stays there, and marked. */
 void buf_clear(struct buf *buf);
+/* buf_clear, and all its memory is overwritten: nothing is secret any more. */
+void buf_wipe(struct buf *buf);
 void buf_append_int(struct buf *buf, int64_t value);
 void buf_append_format(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
 void buf_grow(struct buf *buf, size_t len);

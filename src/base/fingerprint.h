@@ -4,7 +4,7 @@
  * Not a digest: who wants two pairs to look alike can have it. Where that fools only whoever made
  * them it does, at a thirtieth of the cost of SHA-256.
  *
- * Uses: xxHash. Used by: domain, store. Thread: any.
+ * Uses: xxHash. Used by: domain, store, api. Thread: any.
  */
 #ifndef MIGCHAT_BASE_FINGERPRINT_H
 #define MIGCHAT_BASE_FINGERPRINT_H

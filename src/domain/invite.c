@@ -21,6 +21,7 @@ enum error invite_create(struct store *store, int64_t uses, int64_t life_s, int6
         .expires_at_ms = now_ms + life_s * 1000,
     };
     char *text = arena_alloc(arena, INVITE_CODE_LEN + 1);
+    arena->is_secret = true;
     random_alphanumeric(text, INVITE_CODE_LEN);
     struct str code = {text, INVITE_CODE_LEN};
 

@@ -22,6 +22,7 @@ enum error session_issue(struct store *store, int64_t account_id, struct str use
         return ERROR_LABEL_TOO_LONG;
     }
     char *token_text = arena_alloc(arena, SESSION_TOKEN_LEN + 1);
+    arena->is_secret = true;
     random_alphanumeric(token_text, SESSION_TOKEN_LEN);
     struct str token = {token_text, SESSION_TOKEN_LEN};
 

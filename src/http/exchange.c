@@ -52,6 +52,9 @@ void exchange_clear(struct exchange *exchange)
 {
     REQUIRE(!list_is_linked(&exchange->node));
     request_clear(&exchange->request);
+    if (exchange->response.body.is_secret) {
+        buf_wipe(&exchange->response.body);
+    }
     response_clear(&exchange->response);
     arena_clear(&exchange->arena);
     exchange->route = NULL;

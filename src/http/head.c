@@ -19,7 +19,8 @@ struct seen_field {
 
 struct seen {
     struct seen_field host, authorization, content_type, content_length, transfer_encoding;
-    bool says_close, says_keep_alive, expects_continue;
+    bool has_token; /* or what may be one */
+    bool says_close, says_keep_alive, has_expectation, expects_continue;
 };
 
 static void fields_see(const struct request *request, struct seen *seen);
@@ -36,6 +37,8 @@ enum error request_judge_head(struct request *request)
     struct seen seen = {0};
 
     fields_see(request, &seen);
+    request->head.is_secret = seen.has_token;
+    request->has_expectation = seen.has_expectation;
     bool is_1_1 = request->version_minor == 1;
     request->keeps_alive = !seen.says_close && (is_1_1 || seen.says_keep_alive);
     enum error error = framing_judge(request, &seen);
@@ -52,7 +55,7 @@ enum error request_judge_head(struct request *request)
 
 bool request_expects_unknown(const struct request *request)
 {
-    if (request->version_minor == 0) {
+    if (!request->has_expectation || request->version_minor == 0) {
         return false;
     }
     for (unsigned i = 0; i < request->field_count; i++) {
@@ -86,9 +89,14 @@ static void fields_see(const struct request *request, struct seen *seen)
 
 static void field_see(struct seen *seen, struct str name, struct str value)
 {
-    if (field_is(&seen->host, name, STR("Host"), value) ||
-        field_is(&seen->authorization, name, STR("Authorization"), value) ||
-        field_is(&seen->content_type, name, STR("Content-Type"), value) ||
+    if (field_is(&seen->host, name, STR("Host"), value)) {
+        return;
+    }
+    if (field_is(&seen->authorization, name, STR("Authorization"), value)) {
+        seen->has_token = true;
+        return;
+    }
+    if (field_is(&seen->content_type, name, STR("Content-Type"), value) ||
         field_is(&seen->content_length, name, STR("Content-Length"), value) ||
         field_is(&seen->transfer_encoding, name, STR("Transfer-Encoding"), value)) {
         return;
@@ -97,8 +105,11 @@ static void field_see(struct seen *seen, struct str name, struct str value)
         seen->says_close = seen->says_close || list_contains(value, STR("close"));
         seen->says_keep_alive = seen->says_keep_alive || list_contains(value, STR("keep-alive"));
     } else if (str_equal_ascii_case(name, STR("Expect"))) {
+        seen->has_expectation = true;
         seen->expects_continue =
             seen->expects_continue || list_contains(value, STR("100-continue"));
+    } else if (str_equal_ascii_case(name, STR("Sec-WebSocket-Protocol"))) {
+        seen->has_token = true;
     }
 }
 

@@ -2,6 +2,9 @@
  * exchange. */
 #include "http/kept_request.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/str.h"
 
 /* What decides about the answer: by whom, for whom, in which form, and whether others follow. The
@@ -9,6 +12,14 @@
 static const struct str kept_fields[] = {
     {"Host", 4}, {"Authorization", 13}, {"Origin", 6}, {"Accept", 6}, {"Connection", 10},
 };
+
+void kept_head_free(char *head, size_t len)
+{
+    if (head != NULL) {
+        explicit_bzero(head, len);
+        free(head);
+    }
+}
 
 void kept_request_append(const struct exchange *exchange, struct buf *out)
 {

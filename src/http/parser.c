@@ -242,7 +242,9 @@ static llhttp_errno_t fields_execute(struct feeding *feeding, struct str bytes, 
         spaced[i] = bytes.ptr[i] == '\t' ? ' ' : bytes.ptr[i];
     }
     feeding->bytes = spaced;
-    return parser_execute(feeding, (struct str){spaced, bytes.len}, out_taken);
+    llhttp_errno_t result = parser_execute(feeding, (struct str){spaced, bytes.len}, out_taken);
+    explicit_bzero(spaced, bytes.len);
+    return result;
 }
 
 /* The white space around values could not be cut before their last byte was there. Only now the

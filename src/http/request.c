@@ -13,6 +13,7 @@
 
 static const char bearer_scheme[] = "Bearer";
 
+static void body_clear(struct buf *body);
 static struct str field_name(const struct request *request, const struct request_field *field);
 static struct str field_value(const struct request *request, const struct request_field *field);
 
@@ -28,6 +29,8 @@ void request_init(struct request *request)
     memset(request, 0, sizeof *request);
     buf_init(&request->head, REQUEST_HEAD_MAX_BYTES);
     buf_init(&request->body, 0);
+    request->head.is_secret = true; /* until it is judged */
+    request->body.is_secret = true;
 }
 
 void request_release(struct request *request)
@@ -39,19 +42,24 @@ void request_release(struct request *request)
 /* The fields beyond field_count are never looked at, so the table is left as it is. */
 void request_clear(struct request *request)
 {
+    if (request->head.is_secret) {
+        buf_wipe(&request->head);
+    }
     buf_clear(&request->head);
-    buf_clear(&request->body);
     if (request->head.capacity > HEAD_KEPT_BYTES) {
         buf_release(&request->head);
     }
-    if (request->body.capacity > BODY_KEPT_BYTES) {
-        buf_release(&request->body);
+    request->head.is_secret = true;
+    if (request->body.len > 0) {
+        body_clear(&request->body);
     }
+    buf_clear(&request->body);
     request->method = METHOD_UNKNOWN;
     request->version_minor = 0;
     request->has_body = false;
     request->is_chunked = false;
     request->keeps_alive = false;
+    request->has_expectation = false;
     request->expects_continue = false;
     request->content_length = 0;
     request->target_at = 0;
@@ -60,6 +68,15 @@ void request_clear(struct request *request)
     request->progress = (struct parser_progress){0};
     request->path = (struct str){NULL, 0};
     request->query = (struct str){NULL, 0};
+}
+
+static void body_clear(struct buf *body)
+{
+    buf_wipe(body);
+    if (body->capacity > BODY_KEPT_BYTES) {
+        buf_release(body);
+    }
+    body->is_secret = true;
 }
 
 struct str request_target(const struct request *request)

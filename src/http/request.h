@@ -63,6 +63,7 @@ struct request {
     bool has_body;         /* the framing announces content of one byte or more, or is chunked */
     bool is_chunked;
     bool keeps_alive;        /* the client allows another request on this connection */
+    bool has_expectation;    /* an Expect field, whatever it says */
     bool expects_continue;   /* has_body, and Expect: 100-continue by HTTP/1.1 */
     uint64_t content_length; /* announced; 0 when chunked or none */
     uint16_t target_at;
@@ -102,8 +103,9 @@ enum method method_from(struct str name);
 
 /* The whole request's policy once the head is complete: Host (RFC 9112 section 3.2), fields given
  * twice, transfer coding and length, Connection, Expect. Sets has_body, is_chunked,
- * content_length (UINT64_MAX for what 64 bits do not hold), keeps_alive, expects_continue. An
- * unknown expectation is not judged here but by admission, after the route.
+ * content_length (UINT64_MAX for what 64 bits do not hold), keeps_alive, has_expectation,
+ * expects_continue, and whether the head is secret. An unknown expectation is not judged here but
+ * by admission, after the route.
  * HOST_MALFORMED, FIELD_DOUBLED, FRAMING_MALFORMED, CODING_UNKNOWN. */
 MUST_CHECK enum error request_judge_head(struct request *request);
 /* Whether Expect, by HTTP/1.1, names anything other than 100-continue. */

@@ -35,6 +35,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -131,6 +132,10 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
         conn->connections->read_at_ns = clock_monotonic_ns();
         tally_add(&conn_traffic(conn)->received_bytes, (uint64_t)nread);
         on_bytes(conn, buf->base, (size_t)nread);
+        if (conn->connections->is_read_secret) {
+            explicit_bzero(buf->base, (size_t)nread);
+            conn->connections->is_read_secret = false;
+        }
         if ((size_t)nread == buf->len) {
             conn_rest(conn);
         }
@@ -148,10 +153,15 @@ static void on_bytes(struct conn *conn, const char *bytes, size_t len)
     size_t taken;
 
     if (conn->state > CONN_STREAMING && is_taken_otherwise(conn, bytes, len)) {
+        conn->connections->is_read_secret = true;
         return;
     }
     taken = conn_parse(conn, bytes, len);
-    if (taken < len && conn->state != CONN_FINISHING && !conn->closes_unread) {
+    if (taken == len) {
+        return;
+    }
+    conn->connections->is_read_secret = true;
+    if (conn->state != CONN_FINISHING && !conn->closes_unread) {
         conn_keep(conn, bytes + taken, len - taken);
     }
 }

@@ -47,6 +47,7 @@ static bool poll_keep(struct conn *conn, struct stream *stream)
     struct buf head;
 
     buf_init(&head, POLL_HEAD_MAX_BYTES);
+    head.is_secret = true; /* it has the token */
     kept_request_append(exchange, &head);
     if (head.overflowed ||
         connections->held_bytes + head.len > connections->settings->bodies_max_bytes) {
@@ -139,7 +140,7 @@ static void head_parse(struct conn *conn, struct str head)
     REQUIRE(conn_parse(conn, head.ptr, head.len) == head.len);
     conn->closes_unread = closes_unread;
     /* `head` is not const in what owns it. */
-    free((char *)(uintptr_t)head.ptr);
+    kept_head_free((char *)(uintptr_t)head.ptr, head.len);
 }
 
 /* Rounded up, so that the last part of a second is waited for as well. */

@@ -52,6 +52,7 @@ size_t conn_parse(struct conn *conn, const char *bytes, size_t len)
             conn_set_state(conn, CONN_HEAD);
         }
         if (step == PARSER_NEEDS_MORE) {
+            conn->connections->is_read_secret = true;
             on_part(conn);
             break;
         }
@@ -91,8 +92,12 @@ static void on_head(struct conn *conn, bool is_all)
     struct exchange *exchange = conn->exchange;
     bool must_close = false;
     bool keeps_body = false;
+    bool is_admitted = exchange_admit(exchange, policy, &must_close) == ADMITTED;
 
-    if (exchange_admit(exchange, policy, &must_close) == ADMITTED) {
+    if (exchange->request.head.is_secret || exchange->request.has_body) {
+        conn->connections->is_read_secret = true;
+    }
+    if (is_admitted) {
         if (exchange->request.has_body && is_over(conn)) {
             body_refuse(conn);
             return;
@@ -179,6 +184,7 @@ static bool conn_recall(struct conn *conn)
 
 void conn_refuse(struct conn *conn, enum error error)
 {
+    conn->connections->is_read_secret = true;
     if (!conn->is_judged) {
         response_error(conn->exchange, error);
     }

@@ -33,7 +33,7 @@
 
 static bool answer_carries_body(const struct exchange *exchange);
 static void page_put(struct conn *conn, bool is_last);
-static void body_put(struct output *output, struct buf *body, struct str tail);
+static inline void body_put(struct output *output, struct buf *body, struct str tail);
 static void exchange_end(struct conn *conn);
 static unsigned output_parts(const struct output *output, uv_buf_t parts[OUTPUT_PARTS_MAX]);
 static unsigned parts_drop_front(uv_buf_t *parts, unsigned count, size_t len);
@@ -135,12 +135,13 @@ static void page_put(struct conn *conn, bool is_last)
     body_put(output, body, tail);
 }
 
-static void body_put(struct output *output, struct buf *body, struct str tail)
+static inline void body_put(struct output *output, struct buf *body, struct str tail)
 {
     struct buf taken = *body;
 
     REQUIRE(output->body.len == 0 && output->tail.len == 0);
     if (body->len <= BODY_COPY_MAX_BYTES) {
+        output->gathered.is_secret |= body->is_secret;
         buf_append(&output->gathered, body->ptr, body->len);
         buf_append_str(&output->gathered, tail);
         return;

@@ -87,6 +87,8 @@ struct connections {
     int64_t date_read_at_ms; /* uv_now when the wall clock was last read */
     int64_t date_second;
     char date[TIME_IMF_FIXDATE_LEN + 1];
+    bool is_read_secret; /* the slab has more than heads that were judged and found to hold no
+                            token: it is wiped before the next read */
     char slab[SLAB_BYTES];
 };
 

@@ -16,6 +16,7 @@
 
 #include "base/require.h"
 #include "http/event_reads.h"
+#include "http/kept_request.h"
 #include "net/conn.h"
 #include "net/connections.h"
 #include "net/followed.h"
@@ -103,7 +104,7 @@ void stream_free(struct streams *streams, struct stream *stream)
     list_remove(&stream->node);
     streams->traffic.counts[traffic_kind(stream)]--;
     streams->traffic.held_bytes -= sizeof *stream;
-    free(stream->kept_head);
+    kept_head_free(stream->kept_head, stream->kept_bytes);
     websocket_free(&stream->socket);
     if (stream->commands != NULL) {
         buf_release(stream->commands);

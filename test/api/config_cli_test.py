@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 
 import pytest
 
@@ -243,10 +244,22 @@ def test_levels_are_kept(tmp_path):
     assert {event["level"] for event in server.events()} <= {"info", "warn", "error"}
 
 
+def limit_of(server, name):
+    """(soft, hard)"""
+    with open(f"/proc/{server.process.pid}/limits", encoding="ascii") as limits:
+        (line,) = [line for line in limits if line.startswith(name)]
+    return tuple(line[len(name):].split()[:2])
+
+
 def test_the_limit_of_descriptors_is_raised_and_told(start):
     server = start()
-    with open(f"/proc/{server.process.pid}/limits", encoding="ascii") as limits:
-        (line,) = [line for line in limits if line.startswith("Max open files")]
-    soft, hard = line.split()[3:5]
+    soft, hard = limit_of(server, "Max open files")
     assert soft == hard
     assert any("connections_max" in event for event in server.events()), server.log()
+
+
+def test_no_core_is_dumped_unless_it_is_asked_for_while_it_runs(start):
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    server = start(preexec=lambda: resource.setrlimit(resource.RLIMIT_CORE, (hard, hard)))
+    allowed = "unlimited" if hard == resource.RLIM_INFINITY else str(hard)
+    assert limit_of(server, "Max core file size") == ("0", allowed)

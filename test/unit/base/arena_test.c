@@ -140,6 +140,39 @@ static void a_mark_of_an_empty_arena_rewinds_to_empty(void **state)
     arena_release(&arena);
 }
 
+/* Taken again, so that it may be looked at. */
+static void assert_wiped(struct arena *arena, const char *at, size_t size)
+{
+    const char *again = arena_alloc(arena, size);
+
+    assert_ptr_equal(again, at);
+    for (size_t i = 0; i < size; i++) {
+        assert_int_equal(again[i], 0);
+    }
+}
+
+static void what_is_secret_is_overwritten_when_it_is_dropped(void **state)
+{
+    struct arena arena;
+
+    (void)state;
+    arena_init(&arena);
+    arena_alloc(&arena, 16);
+    arena.is_secret = true;
+    struct arena_mark mark = arena_mark(&arena);
+    char *first = memset(arena_alloc(&arena, 2000), 's', 2000);
+    memset(arena_alloc(&arena, 9000), 's', 9000); /* in another chunk */
+    arena_rewind(&arena, mark);
+    assert_wiped(&arena, first, 2000);
+    memset(first, 's', 2000);
+    memset(arena_alloc(&arena, 100 * 1000), 's', 100 * 1000);
+    arena_clear(&arena);
+    assert_false(arena.is_secret);
+    arena_alloc(&arena, 16);
+    assert_wiped(&arena, first, 2000);
+    arena_release(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +183,7 @@ int main(void)
         cmocka_unit_test(a_huge_allocation_is_not_kept_by_clearing),
         cmocka_unit_test(rewinding_gives_back_what_came_after_the_mark),
         cmocka_unit_test(a_mark_of_an_empty_arena_rewinds_to_empty),
+        cmocka_unit_test(what_is_secret_is_overwritten_when_it_is_dropped),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -183,6 +183,39 @@ static void what_is_borrowed_is_shown_and_never_written(void **state)
     assert_int_equal(buf.max_bytes, 8);
 }
 
+static void assert_wiped(const struct buf *buf)
+{
+    for (size_t i = 0; i < buf->capacity; i++) {
+        assert_int_equal(buf->ptr[i], 0);
+    }
+}
+
+static void what_is_secret_is_overwritten_also_behind_what_it_holds_now(void **state)
+{
+    struct buf buf;
+
+    (void)state;
+    buf_init(&buf, 1000);
+    buf.is_secret = true;
+    for (int i = 0; i < 100; i++) {
+        buf_append(&buf, "grows", 5); /* its memory moves, with all that was in it */
+    }
+    assert_int_equal(buf.len, 500);
+    assert_memory_equal(buf.ptr, "growsgrows", 10);
+    buf_drop_front(&buf, 4);
+    buf_clear(&buf);
+    assert_true(buf.is_secret);
+    buf_append(&buf, "short", 5);
+    buf_wipe(&buf);
+    assert_int_equal(buf.len, 0);
+    assert_false(buf.is_secret);
+    assert_wiped(&buf);
+    buf_append(&buf, "open", 4);
+    buf_borrow(&buf, STR("of others"));
+    buf_wipe(&buf); /* not ours to write to */
+    buf_release(&buf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +228,7 @@ int main(void)
         cmocka_unit_test(growth_is_geometric),
         cmocka_unit_test(the_front_and_the_end_can_be_cut_off),
         cmocka_unit_test(what_is_borrowed_is_shown_and_never_written),
+        cmocka_unit_test(what_is_secret_is_overwritten_also_behind_what_it_holds_now),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
