@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Runs the test suites that ./run test has built, one after the other, and adds up their results.
+"""Runs the test suites that ./run test has built, and adds up their results.
 
 A suite is one C test executable in one build, or one run of pytest:
 
@@ -13,7 +13,8 @@ A suite is one C test executable in one build, or one run of pytest:
   sandbox               test/api once more, on servers under the restrictions of the systemd unit
 
 A filter keeps what has it in its name; for pytest that is a file (asan:api/keys_test.py).
-Every suite's own output is shown. The last line is "N passed, N failed", counted in single tests;
+They mostly wait, so the Python suites run two at once; all else has as many processes as there are processors.
+Every suite's own output is shown, when it has ended. The last line is "N passed, N failed", counted in single tests;
 a suite that crashed, timed out or ran no test adds one failure.
 """
 
@@ -37,7 +38,8 @@ from support import sandbox
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TEST = ROOT / "test"
 C_TEST_DEADLINE_S = 240
-PYTEST_DEADLINE_S = 900
+PYTEST_DEADLINE_S = 1500
+PYTEST_AT_ONCE = 2
 PYTEST_HANG_S = 240  # one test this long shows every thread's stack
 FUZZ_S = int(os.environ.get("MIGCHAT_FUZZ_S", "20"))
 NOT_PYTEST = {"lint", "support", "unit", "contract", "deb", "image", "sandbox"}  # without a binary, or run apart
@@ -59,6 +61,9 @@ SANITIZER_OPTIONS = {
 }
 
 
+RUNNING = set()  # what run() waits for, in any thread
+
+
 @dataclasses.dataclass
 class Result:
     name: str
@@ -74,6 +79,7 @@ def run(command, env, deadline_s, capture):
                           stdout=subprocess.PIPE if capture else None,
                           stderr=subprocess.STDOUT if capture else None,
                           text=True, errors="replace", start_new_session=True) as process:
+        RUNNING.add(process)
         try:
             output, _ = process.communicate(timeout=deadline_s)
             return process.returncode, output or ""
@@ -83,6 +89,8 @@ def run(command, env, deadline_s, capture):
             if isinstance(ended, subprocess.TimeoutExpired):
                 return "timeout", output or ""
             raise
+        finally:
+            RUNNING.discard(process)
 
 
 def environment(**settings):
@@ -152,11 +160,11 @@ def run_pytest(name, files, results_folder, env, *options, prefix=()):
     shutil.rmtree(scratch, ignore_errors=True)
     command = [*prefix, *pytest_command(files, scratch, "-rs", "-o", f"faulthandler_timeout={PYTEST_HANG_S}",
                                         f"--junitxml={report}", *options)]
-    status, _ = run(command, environment(**env), PYTEST_DEADLINE_S, capture=False)
+    status, output = run(command, environment(**env), PYTEST_DEADLINE_S, capture=True)
     result = pytest_counts(name, status, report)
     if result.failed == 0:
         shutil.rmtree(scratch, ignore_errors=True)
-    return result
+    return result, output
 
 
 def pytest_files(build):
@@ -170,16 +178,53 @@ def pytest_files(build):
         yield f"{build}:{relative}", path
 
 
-def run_sandboxed(server, results_folder):
-    """The API suite once more, on a server under the restrictions of deploy/migchat.service."""
+def sandboxed_suite(server, results_folder):
+    """The API suite once more, under the restrictions of deploy/migchat.service: run_pytest()'s arguments."""
     restrictions = results_folder / "sandbox.json"
     unit = (TEST.parent / "deploy/migchat.service").read_text()
     restrictions.write_text(json.dumps(sandbox.restrictions_of(unit)))
     files = [TEST / "sandbox", *(path for path in sorted((TEST / "api").glob("*_test.py"))
                                  if path.name not in NOT_SANDBOXED)]
-    return run_pytest("sandbox", files, results_folder,
-                      {"MIGCHAT_SERVER": str(server), "MIGCHAT_SANDBOX": str(restrictions)}, "-m", "not slow",
-                      *(f"--deselect={name}" for name in NOT_SANDBOXED_TESTS))
+    return ("sandbox", files, results_folder,
+            {"MIGCHAT_SERVER": str(server), "MIGCHAT_SANDBOX": str(restrictions)}, "-m", "not slow",
+            *(f"--deselect={name}" for name in NOT_SANDBOXED_TESTS)), ()
+
+
+def python_suites(folder, results_folder, wanted):
+    """run_pytest()'s arguments and its prefix, of each; the longest first."""
+    for build in ("asan", "release", "tsan"):
+        files = [path for name, path in pytest_files(build) if wanted in name]
+        if not files:
+            continue
+        env = {"MIGCHAT_SERVER": str(folder[build] / "migchat-server"),
+               "MIGCHAT_TOOLS": str(results_folder.parent / "test-unpack" / "usr" / "bin")}
+        if build != "release":
+            env["MIGCHAT_SANITIZED"] = "1"
+        marks = [] if build == "asan" else ["-m", "not slow"]
+        prefix = without_address_randomisation() if build == "tsan" else ()
+        yield (f"{build}:python", files, results_folder, env, *marks), prefix
+    if wanted in "sandbox":
+        yield sandboxed_suite(folder["release"] / "migchat-server", results_folder)
+
+
+def run_python_suites(suites):
+    """Each with its seconds, as they end."""
+    def timed(arguments, prefix):
+        begun_s = time.monotonic()
+        result, output = run_pytest(*arguments, prefix=prefix)
+        return result, output, time.monotonic() - begun_s
+
+    with concurrent.futures.ThreadPoolExecutor(PYTEST_AT_ONCE) as pool:
+        ends = [pool.submit(timed, *suite) for suite in suites]
+        try:
+            for end in concurrent.futures.as_completed(ends):
+                yield end.result()
+        except BaseException:
+            # The interrupt of a terminal does not reach them: they have groups of their own.
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list(RUNNING):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
 
 
 def show(result, seconds):
@@ -222,8 +267,9 @@ def main():
 
     if options.filter in "lint":
         since_s = time.monotonic()
-        add(run_pytest("lint", [TEST / "lint"], results_folder,
-                       {"MIGCHAT_BUILD": str(folder["release"])}), since_s)
+        result, output = run_pytest("lint", [TEST / "lint"], results_folder, {"MIGCHAT_BUILD": str(folder["release"])})
+        print(output, end="")
+        add(result, since_s)
 
     # ./run lint builds no tests.
     for build in () if options.filter == "lint" else ("asan", "tsan"):
@@ -242,22 +288,10 @@ def main():
             print(shown, flush=True)
             add(Result(f"fuzz:{name}", int(is_good), int(not is_good)), since_s)
 
-    if options.filter in "sandbox":
-        since_s = time.monotonic()
-        add(run_sandboxed(folder["release"] / "migchat-server", results_folder), since_s)
-
-    for build in ("asan", "tsan", "release"):
-        files = [path for name, path in pytest_files(build) if options.filter in name]
-        if not files:
-            continue
-        since_s = time.monotonic()
-        env = {"MIGCHAT_SERVER": str(folder[build] / "migchat-server"),
-               "MIGCHAT_TOOLS": str(options.build / "test-unpack" / "usr" / "bin")}
-        if build != "release":
-            env["MIGCHAT_SANITIZED"] = "1"
-        marks = [] if build == "asan" else ["-m", "not slow"]
-        prefix = without_address_randomisation() if build == "tsan" else []
-        add(run_pytest(f"{build}:python", files, results_folder, env, *marks, prefix=prefix), since_s)
+    for result, output, seconds in run_python_suites(python_suites(folder, results_folder, options.filter)):
+        print(output, end="")
+        show(result, seconds)
+        results.append(result)
 
     print(f"\nAll suites took {time.monotonic() - begun_s:.0f} s.")
     if not results:
