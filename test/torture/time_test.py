@@ -75,8 +75,8 @@ def fixture_clocked(tmp_path):
 
 def lasts_s(server, data):
     """Seconds until the server ends a connection that sends this and no more."""
+    begun_s = time.monotonic()  # before the server's own clock of it: this thread may have to wait at any line
     with Connection(server.port) as connection:
-        begun_s = time.monotonic()
         connection.send(data)
         response = connection.answer("POST", "/api/messages/send")
         assert response.status == 408, response.describe()
