@@ -42,7 +42,8 @@ bool conn_take_frames(struct conn *conn, const char *bytes, size_t len)
     }
     buf_init(&messages, message_max_bytes + (size_t)SLAB_BYTES * sizeof(size_t));
     buf_init(&answer, ANSWER_MAX_BYTES);
-    bool goes_on = websocket_take(&stream->socket, bytes, len, message_max_bytes, &seen, &answer);
+    bool goes_on = websocket_take(&connections->streams.websockets, &stream->socket, bytes, len,
+                                  message_max_bytes, &seen, &answer);
     REQUIRE(!messages.overflowed && !answer.overflowed);
     connections->held_bytes -= conn->request_bytes;
     conn->request_bytes = (uint32_t)seen.held_bytes;

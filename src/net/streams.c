@@ -21,7 +21,6 @@
 #include "net/connections.h"
 #include "net/followed.h"
 #include "net/polls.h"
-#include "net/websocket.h"
 
 /* Reads lent at once: each may hold EVENT_BYTES_MAX, and there are as many read threads. */
 #define READS_LENT_MAX 4u
@@ -67,6 +66,7 @@ void streams_close(struct streams *streams, uv_close_cb on_closed)
     free(streams->buckets);
     streams->buckets = NULL;
     buf_release(&streams->scratch);
+    websocket_pool_release(&streams->websockets);
     uv_close((uv_handle_t *)&streams->turn, on_closed);
 }
 

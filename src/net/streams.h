@@ -24,11 +24,11 @@
 #include "base/list.h"
 #include "http/exchange.h"
 #include "http/traffic.h"
+#include "net/websocket.h"
 
 struct conn;
 struct connections;
-struct websocket; /* net/websocket.h */
-struct followed;  /* net/followed.h: an account with streams */
+struct followed; /* net/followed.h: an account with streams */
 
 struct stream {
     struct list node; /* in its account's streams, the one to be read for next first */
@@ -63,6 +63,7 @@ struct streams {
     unsigned reads_lent;
     struct list pool;   /* of struct event_reads */
     struct buf scratch; /* frames of one write, for all */
+    struct websocket_pool websockets;
     struct stream_traffic traffic;
 };
 

@@ -55,7 +55,9 @@ struct websocket {
     struct buf *answer;
 };
 
-static struct websocket *websocket_new(size_t message_max_bytes);
+static struct websocket *websocket_new(void);
+static struct websocket *pool_take(struct websocket_pool *pool);
+static void pool_give(struct websocket_pool *pool, struct websocket **place);
 static struct str frame_take(struct websocket *socket, struct str *rest);
 static size_t frame_held_bytes(const struct websocket *socket);
 static size_t length_bytes(const struct websocket *socket);
@@ -75,14 +77,17 @@ static void on_message(wslay_event_context_ptr frames,
                        const struct wslay_event_on_msg_recv_arg *message, void *user);
 static void frame_append(struct buf *out, uint8_t opcode, struct str payload);
 
-bool websocket_take(struct websocket **place, const char *bytes, size_t len,
-                    size_t message_max_bytes, struct websocket_seen *seen, struct buf *answer)
+bool websocket_take(struct websocket_pool *pool, struct websocket **place, const char *bytes,
+                    size_t len, size_t message_max_bytes, struct websocket_seen *seen,
+                    struct buf *answer)
 {
     struct str rest = {bytes, len};
     bool goes_on = true;
 
     if (*place == NULL) {
-        *place = websocket_new(message_max_bytes);
+        *place = pool_take(pool);
+        (*place)->message_max_bytes = message_max_bytes;
+        wslay_event_config_set_max_recv_msg_length((*place)->frames, message_max_bytes);
     }
     struct websocket *socket = *place;
 
@@ -97,11 +102,14 @@ bool websocket_take(struct websocket **place, const char *bytes, size_t len,
         wslay_event_get_close_sent(socket->frames)) {
         seen->has_closed = true;
     }
-    if (!goes_on ||
-        (socket->held_len == 0 && socket->payload_left == 0 && !socket->is_in_message)) {
+    seen->held_bytes = 0;
+    if (!goes_on || seen->has_closed) {
         websocket_free(place);
-        seen->held_bytes = 0;
         return goes_on;
+    }
+    if (socket->held_len == 0 && socket->payload_left == 0 && !socket->is_in_message) {
+        pool_give(pool, place);
+        return true;
     }
     seen->held_bytes = (size_t)socket->incomplete_bytes;
     return goes_on;
@@ -230,7 +238,42 @@ static void fault_name(struct websocket *socket)
     }
 }
 
-static struct websocket *websocket_new(size_t message_max_bytes)
+/* ---- contexts --------------------------------------------------------------------------------*/
+
+static struct websocket *pool_take(struct websocket_pool *pool)
+{
+    return pool->spare_count > 0 ? pool->spare[--pool->spare_count] : websocket_new();
+}
+
+/* wslay cannot be told to begin anew, so only what is as new is kept: it waits for the first byte
+ * of a frame, has no part of a message, nothing to send and no word about an end. Its user pointer
+ * is set once, for `socket`, which is why they are kept together. */
+static void pool_give(struct websocket_pool *pool, struct websocket **place)
+{
+    struct websocket *socket = *place;
+
+    if (pool->spare_count == WEBSOCKETS_SPARE_MAX || socket->given.len > 0 ||
+        wslay_event_want_write(socket->frames) || !wslay_event_get_read_enabled(socket->frames) ||
+        !wslay_event_get_write_enabled(socket->frames)) {
+        websocket_free(place);
+        return;
+    }
+    socket->incomplete_bytes = 0;
+    socket->message_frames = 0;
+    socket->seen = NULL;
+    socket->answer = NULL;
+    pool->spare[pool->spare_count++] = socket;
+    *place = NULL;
+}
+
+void websocket_pool_release(struct websocket_pool *pool)
+{
+    while (pool->spare_count > 0) {
+        websocket_free(&pool->spare[--pool->spare_count]);
+    }
+}
+
+static struct websocket *websocket_new(void)
 {
     static const struct wslay_event_callbacks callbacks = {.recv_callback = on_recv,
                                                            .send_callback = on_send,
@@ -240,8 +283,6 @@ static struct websocket *websocket_new(size_t message_max_bytes)
 
     REQUIRE(socket != NULL);
     REQUIRE(wslay_event_context_server_init(&socket->frames, &callbacks, socket) == 0);
-    wslay_event_config_set_max_recv_msg_length(socket->frames, message_max_bytes);
-    socket->message_max_bytes = message_max_bytes;
     return socket;
 }
 
@@ -253,6 +294,8 @@ void websocket_free(struct websocket **place)
         *place = NULL;
     }
 }
+
+/* ---- what wslay calls ------------------------------------------------------------------------*/
 
 static ssize_t on_recv(wslay_event_context_ptr frames, uint8_t *bytes, size_t len, int flags,
                        void *user)

@@ -45,6 +45,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
+/* Used again and again: a context that was used is to behave as a new one. */
+static struct websocket_pool pool;
+
 static void take(struct str bytes, struct cutting cutting, struct outcome *out_outcome)
 {
     struct outcome outcome = {0};
@@ -61,8 +64,8 @@ static void take(struct str bytes, struct cutting cutting, struct outcome *out_o
 
         HOLDS(piece != NULL);
         memcpy(piece, bytes.ptr + at, piece_bytes);
-        outcome.has_failed = !websocket_take(&websocket, piece, piece_bytes, MESSAGE_MAX_BYTES,
-                                             &seen, &outcome.answer);
+        outcome.has_failed = !websocket_take(&pool, &websocket, piece, piece_bytes,
+                                             MESSAGE_MAX_BYTES, &seen, &outcome.answer);
         free(piece);
         outcome.has_binary = outcome.has_binary || seen.has_binary;
         outcome.has_closed = seen.has_closed;

@@ -26,6 +26,9 @@ struct outcome {
     bool is_incomplete;
 };
 
+/* Used again and again: a context that was used is to behave as a new one. */
+static struct websocket_pool pool;
+
 /* The first `cut` bytes, then those behind them; `step` at a time. */
 static void take(struct str bytes, size_t cut, size_t step, struct outcome *out_outcome)
 {
@@ -40,8 +43,8 @@ static void take(struct str bytes, size_t cut, size_t step, struct outcome *out_
         size_t end = at < cut ? cut : bytes.len;
         size_t len = end - at < step ? end - at : step;
 
-        out_outcome->goes_on = websocket_take(&websocket, bytes.ptr + at, len, MESSAGE_MAX_BYTES,
-                                              &seen, &out_outcome->answer);
+        out_outcome->goes_on = websocket_take(&pool, &websocket, bytes.ptr + at, len,
+                                              MESSAGE_MAX_BYTES, &seen, &out_outcome->answer);
         out_outcome->has_closed = seen.has_closed;
         at += len;
     }

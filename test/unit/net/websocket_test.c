@@ -21,6 +21,8 @@
 enum { CONTINUATION = 0, TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10 };
 #define FIN 0x80u
 
+static struct websocket_pool pool;
+
 /* A client, and all that came of what it sent. */
 struct client {
     struct websocket *socket;
@@ -51,8 +53,8 @@ static void client_send(struct client *client, const char *bytes, size_t len)
     struct websocket_seen seen = {.messages = &client->messages};
 
     assert_false(client->has_failed);
-    client->has_failed =
-        !websocket_take(&client->socket, bytes, len, MESSAGE_MAX_BYTES, &seen, &client->answer);
+    client->has_failed = !websocket_take(&pool, &client->socket, bytes, len, MESSAGE_MAX_BYTES,
+                                         &seen, &client->answer);
     client->held_bytes = seen.held_bytes;
     client->has_binary = client->has_binary || seen.has_binary;
     client->has_closed = client->has_closed || seen.has_closed;
