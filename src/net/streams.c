@@ -22,8 +22,6 @@
 #include "net/followed.h"
 #include "net/polls.h"
 
-/* Reads lent at once: each may hold EVENT_BYTES_MAX, and there are as many read threads. */
-#define READS_LENT_MAX 4u
 /* A larger scratch is given back after its use. */
 #define SCRATCH_KEPT_BYTES (256u * 1024u)
 

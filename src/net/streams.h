@@ -26,6 +26,9 @@
 #include "http/traffic.h"
 #include "net/websocket.h"
 
+/* Reads lent at once: each may hold EVENT_BYTES_MAX, and there are as many read threads. */
+#define READS_LENT_MAX 4u
+
 struct conn;
 struct connections;
 struct followed; /* net/followed.h: an account with streams */

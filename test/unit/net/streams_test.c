@@ -14,6 +14,7 @@
 #include "api/services.h"
 #include "base/changes.h"
 #include "http/event_reads.h"
+#include "net/streams.h"
 #include "support/net_server.h"
 
 #define ACCOUNTS 400u
@@ -383,6 +384,38 @@ static void what_is_written_while_a_read_is_out_is_read_after_it(void **state)
     client_close(&other);
 }
 
+static void no_more_reads_are_lent_than_the_limit(void **state)
+{
+    const unsigned accounts = READS_LENT_MAX + 2;
+    struct client devices[READS_LENT_MAX + 2], asking;
+
+    (void)state;
+    net.plans[LANE_READ].thread_count = READS_LENT_MAX + 2; /* it is not for want of these */
+    net_server_run(&net);
+    for (unsigned i = 0; i < accounts; i++) {
+        follow(&devices[i], i + 1, 0);
+    }
+    hold_from_now();
+    for (unsigned i = 0; i < accounts; i++) {
+        grow(i + 1, 1);
+        hold_await(i + 1 < READS_LENT_MAX ? i + 1 : READS_LENT_MAX);
+    }
+    client_connect(&asking, &net);
+    client_send(&asking, "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+    hold_await(READS_LENT_MAX + 1);
+    assert_int_equal(atomic_load(&given.exchanges), READS_LENT_MAX);
+    hold_end();
+    client_expect(&asking, 204, "");
+    for (unsigned i = 0; i < accounts; i++) {
+        entries_expect(&devices[i], i + 1, 1, 1);
+        client_close(&devices[i]);
+    }
+    client_close(&asking);
+    assert_int_equal(atomic_load(&given.reads), accounts);
+    /* Those that waited went together. */
+    assert_int_equal(atomic_load(&given.exchanges), READS_LENT_MAX + 1);
+}
+
 static void who_comes_with_an_older_cursor_gets_all_and_delays_nobody(void **state)
 {
     struct client behind, ahead;
@@ -532,6 +565,7 @@ int main(void)
         TEST(one_read_serves_all_devices_of_an_account),
         TEST(accounts_that_change_together_are_read_together),
         TEST(what_is_written_while_a_read_is_out_is_read_after_it),
+        TEST(no_more_reads_are_lent_than_the_limit),
         TEST(who_comes_with_an_older_cursor_gets_all_and_delays_nobody),
         TEST(an_event_longer_than_a_read_may_bring_comes_alone),
         TEST(news_without_room_are_made_up_for),
