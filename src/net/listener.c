@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -142,6 +143,17 @@ static bool unix_socket_answers(const struct sockaddr_storage *address, socklen_
     bool answers = connect(client, (const struct sockaddr *)address, len) == 0 || errno == EAGAIN;
     close(client);
     return answers;
+}
+
+void listener_limit_unacked(int socket, unsigned write_timeout_ms)
+{
+    const unsigned max_ms =
+        2 * write_timeout_ms > UNACKED_MAX_MS ? 2 * write_timeout_ms : UNACKED_MAX_MS;
+
+    if (port_of(socket) != 0 &&
+        setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &max_ms, sizeof(max_ms)) != 0) {
+        log_event(LOG_WARN, "unacked_not_limited", LOG_TEXT("reason", strerror(errno)), LOG_END);
+    }
 }
 
 /* 0 for a Unix socket. */

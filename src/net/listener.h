@@ -31,6 +31,15 @@ struct listener_settings {
  * somebody left is replaced, one that answers is not. */
 MUST_CHECK enum error listener_open(const struct listener_settings *settings, int *out_socket,
                                     uint16_t *out_port);
+/* For a client that is gone without a word: a machine without power, a phone without a network.
+ * Connections accepted from now on end when what was sent to them is not acknowledged for so long
+ * (TCP_USER_TIMEOUT, tcp(7)); the kernel alone takes a quarter of an hour. A reader that is slow
+ * acknowledges. One whose window stays closed is limited as well, which is why it is twice the
+ * write limit, that counts what the reader takes, and UNACKED_MAX_MS at least. Accepted sockets
+ * have the option of the one listened on (Linux), so it costs no connection a system call. Nothing
+ * for a Unix socket. A kernel that refuses it is logged; the server goes on with the kernel's. */
+#define UNACKED_MAX_MS 120000u
+void listener_limit_unacked(int socket, unsigned write_timeout_ms);
 /* Also removes the file of a Unix socket. */
 void listener_close(const struct listener_settings *settings, int socket);
 

@@ -120,6 +120,7 @@ static enum error listeners_open(struct server *server)
 
         listener->is_open = error == OK;
         if (listener->is_open) {
+            listener_limit_unacked(listener->socket, settings->write_timeout_ms);
             traffic_open(settings->traffic, i, settings->listeners[i].for_whom,
                          settings->listeners[i].admission.routes);
             settings->traffic->listeners[i].connections_max =
@@ -213,6 +214,9 @@ void server_follow(struct server *server, const struct server_settings *settings
     deadlines_change(&server->connections.deadlines, duration_ms);
     for (unsigned i = 0; i < settings->listener_count; i++) {
         settings->traffic->listeners[i].connections_max = settings->listeners[i].connections_max;
+        if (server->listeners[i].is_open) {
+            listener_limit_unacked(server->listeners[i].socket, settings->write_timeout_ms);
+        }
         accept_go_on(&server->listeners[i]);
     }
 }
