@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -211,7 +210,7 @@ static enum error tokens_begin(const struct paths *paths, FILE **out_tokens, cha
     if (fd < 0) {
         return told_errno(reason, "make", path);
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (!file_lock(fd, path)) {
         enum error error = told_errno(reason, "lock", path);
 
         (void)close(fd);
@@ -231,7 +230,7 @@ static bool tokens_stale_remove(const struct paths *paths)
     if (fd < 0) {
         return errno == ENOENT;
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0 || unlink(paths->tokens_partial) != 0) {
+    if (!file_lock(fd, paths->tokens_partial) || unlink(paths->tokens_partial) != 0) {
         code = errno;
     }
     (void)close(fd);

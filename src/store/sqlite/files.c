@@ -7,6 +7,8 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -50,6 +52,22 @@ bool file_rename(const char *from, const char *to)
     /* Not every file system can be told to keep what is there. */
     return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0 ||
            (errno == EINVAL && access(to, F_OK) != 0 && rename(from, to) == 0);
+}
+
+bool file_lock(int fd, const char *path)
+{
+    struct stat locked;
+    struct stat named;
+
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        return false;
+    }
+    if (fstat(fd, &locked) == 0 && lstat(path, &named) == 0 && locked.st_dev == named.st_dev &&
+        locked.st_ino == named.st_ino) {
+        return true;
+    }
+    errno = EWOULDBLOCK;
+    return false;
 }
 
 enum error file_failed(const char *doing, const char *path)

@@ -18,6 +18,9 @@ MUST_CHECK enum error file_sync(const char *path, int flags);
 MUST_CHECK enum error folder_sync(const char *path);
 /* Gives a file of the same folder another name, which must be free: errno says EEXIST otherwise. */
 MUST_CHECK bool file_rename(const char *from, const char *to);
+/* Locks an open file until it is closed. False, and errno says EWOULDBLOCK, when another has it or
+ * `path` is not its name any more: who had the lock before may have removed it. */
+MUST_CHECK bool file_lock(int fd, const char *path);
 /* Logs errno and translates it. */
 MUST_CHECK enum error file_failed(const char *doing, const char *path);
 
