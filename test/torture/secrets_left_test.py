@@ -57,7 +57,9 @@ def live(server, secrets):
     """Everything that takes a password or gives a token; the secrets are added as they are used."""
     ada = server.api.create()
     secrets.update({"first password": ada.password, "first token": ada.token,
-                    "wrong password": seen.new_password(), "new password": seen.new_password(),
+                    # Long: of a short one free() writes over the most.
+                    "wrong password": seen.new_password() + random_source.token_hex(24),
+                    "new password": seen.new_password(),
                     "password of nobody": seen.new_password(),
                     "token of nobody": random_source.token_hex(TOKEN_LEN // 2)})
     server.api.login_raw(ada.username, secrets["wrong password"]).expect(401)
