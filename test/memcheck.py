@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 """./run memcheck: the C tests and the Python suites under valgrind, which also sees what is read before it is set.
 
-The sanitizers of ./run test are faster and see most; this takes an hour, or a filter: ./run memcheck unit/http runs
-what has this in its name, a C test (contract/log_contract_test.fake) or a Python file (api/keys_test.py) with each of
-its servers under valgrind. As many run at once as there are processors, or --jobs. What valgrind says fails; it is
-kept below build/memcheck/said. What is left out is listed, with its reason.
+The sanitizers of ./run test are faster and see most; this takes an hour or two, or a filter: ./run memcheck
+unit/http runs what has this in its name, a C test (contract/log_contract_test.fake) or a Python file
+(api/keys_test.py) with each of its servers under valgrind. As many run at once as there are processors, or --jobs.
+What valgrind says fails; it is kept below build/memcheck/said. What is left out is listed, with its reason.
 """
 
 import argparse

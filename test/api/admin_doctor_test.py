@@ -10,7 +10,7 @@ import time
 import pytest
 
 from support.api import new_name
-from support.http import SLOWNESS
+from support.http import MEMCHECK, SLOWNESS
 from support.rust_database import RustDatabase, password_hash
 from support.server import run
 
@@ -154,6 +154,7 @@ def test_the_copy_of_an_adoption_is_told_of(start, tmp_path):
     assert findings(examined(running)) == set()
 
 
+@pytest.mark.skipif(MEMCHECK, reason="valgrind keeps some of the descriptors that are counted")
 def test_too_few_descriptors_are_found(start):
     running = start(preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (400, 400)))
     found = examined(running, "--max-connections", "5000")
