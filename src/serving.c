@@ -16,6 +16,7 @@
 #include "api/admin_routes.h"
 #include "api/metrics_routes.h"
 #include "api/routes.h"
+#include "base/code_pages.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/require.h"
@@ -240,6 +241,7 @@ static void on_opened(struct opening *opening, enum error error)
         if (error == OK) {
             supervision_ready(&serving->supervision);
             welcome_print(serving->plan->config, server_port(serving->server));
+            code_pages_release();
             return;
         }
     }
