@@ -140,7 +140,7 @@ REFUSED = ("ctx", "context", "manager", "data", "info", "util", "utils", "helper
            "common", "misc", "process", "do")
 # Names that are not ours.
 FOREIGN = re.compile(r"^__user_cap_|^(uv|llhttp|sqlite3|crypt|cJSON|pthread|wslay|UV|SQLITE|CRYPT)_|"
-                     r"^SHA[12]_CTX$|^do$|^LOG_INFO$|^PRIO_PROCESS$|^CLOCK_PROCESS_CPUTIME_ID$")
+                     r"^SHA[12]_CTX$|^do$|^LOG_INFO$|^PRIO_PROCESS$|^dl_phdr_info$|^CLOCK_PROCESS_CPUTIME_ID$")
 
 
 @check(SRC_C_FILE)
