@@ -113,12 +113,13 @@ static int on_name(llhttp_t *llhttp, const char *at, size_t len)
     if (!request->progress.name_is_open) {
         request->progress.name_is_open = true;
         request->progress.fields_seen++;
-        if (request->progress.fields_seen <= REQUEST_FIELDS_MAX) {
+        if (request->progress.fields_seen <= request->fields_capacity ||
+            request_fields_grow(request)) {
             request->fields[request->progress.fields_seen - 1] =
                 (struct request_field){.name_at = (uint16_t)place_in_head(feeding, at)};
         }
     }
-    if (request->progress.fields_seen <= REQUEST_FIELDS_MAX) {
+    if (request->progress.fields_seen <= request->fields_capacity) {
         struct request_field *field = &request->fields[request->progress.fields_seen - 1];
         field->name_len = (uint16_t)(field->name_len + len);
     }

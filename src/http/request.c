@@ -3,8 +3,10 @@
  */
 #include "http/request.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/require.h"
 #include "http/chars.h"
 
 /* What a pooled request keeps; larger buffers go back. */
@@ -37,6 +39,9 @@ void request_release(struct request *request)
 {
     buf_release(&request->head);
     buf_release(&request->body);
+    free(request->fields);
+    request->fields = NULL;
+    request->fields_capacity = 0;
 }
 
 /* The fields beyond field_count are never looked at, so the table is left as it is. */
@@ -68,6 +73,20 @@ void request_clear(struct request *request)
     request->progress = (struct parser_progress){0};
     request->path = (struct str){NULL, 0};
     request->query = (struct str){NULL, 0};
+}
+
+/* Thousands of heads that never end should not have a table for the longest one each. */
+bool request_fields_grow(struct request *request)
+{
+    size_t capacity = request->fields_capacity == 0 ? REQUEST_FIELDS_FIRST : REQUEST_FIELDS_MAX;
+
+    if (request->fields_capacity == REQUEST_FIELDS_MAX) {
+        return false;
+    }
+    request->fields = realloc(request->fields, capacity * sizeof *request->fields);
+    REQUIRE(request->fields != NULL);
+    request->fields_capacity = (uint16_t)capacity;
+    return true;
 }
 
 static void body_clear(struct buf *body)

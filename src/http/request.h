@@ -3,8 +3,8 @@
  * Uses:    base.
  * Used by: http, net, api.
  * Thread:  whoever holds the exchange.
- * Memory:  head and body are buffers of the request; all views point into them or into the
- *          exchange's arena and end with the exchange.
+ * Memory:  head, body and the table of fields are the request's; all views point into them or into
+ * the exchange's arena and end with the exchange.
  */
 #ifndef MIGCHAT_HTTP_REQUEST_H
 #define MIGCHAT_HTTP_REQUEST_H
@@ -31,6 +31,8 @@ enum method {
 };
 
 #define REQUEST_FIELDS_MAX 100u
+/* Room for so many is made with the first, for REQUEST_FIELDS_MAX with the next. */
+#define REQUEST_FIELDS_FIRST 16u
 #define REQUEST_LINE_MAX_BYTES (8u * 1024u)
 #define REQUEST_HEAD_MAX_BYTES (16u * 1024u)
 #define REQUEST_ID_MAX_BYTES 64u
@@ -69,7 +71,8 @@ struct request {
     uint16_t target_at;
     uint16_t target_len;
     uint16_t field_count; /* 0 until the head is complete */
-    struct request_field fields[REQUEST_FIELDS_MAX];
+    uint16_t fields_capacity;
+    struct request_field *fields; /* room for fields_capacity */
     struct parser_progress progress;
     /* Set by request_split_target from the target. */
     struct str path;  /* origin form, still percent-encoded, without the query */
@@ -82,6 +85,8 @@ void request_release(struct request *request);
 /* Ready for the next request; keeps small buffers. */
 void request_clear(struct request *request);
 
+/* Makes room for more fields than there is now; false when that is for REQUEST_FIELDS_MAX. */
+MUST_CHECK bool request_fields_grow(struct request *request);
 struct str request_target(const struct request *request);
 /* The value of the first field of this name (ASCII case does not count); false when absent. */
 bool request_field_find(const struct request *request, struct str name, struct str *out_value);

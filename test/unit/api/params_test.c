@@ -26,6 +26,9 @@ static struct exchange *exchange_with(const char *fields, const char *query)
         const char *start = fields;
 
         value = str_trim(value);
+        if (request->field_count == request->fields_capacity) {
+            assert_true(request_fields_grow(request));
+        }
         request->fields[request->field_count] = (struct request_field){
             .name_at = (uint16_t)(name.ptr - start),
             .name_len = (uint16_t)name.len,

@@ -27,6 +27,9 @@ static enum error judge(struct request *request, const char *line, const char *f
         struct str value = str_cut(&rest, '\n');
         struct str name = str_cut(&value, ':');
         value = str_trim((struct str){value.ptr, value.len - 1});
+        if (request->field_count == request->fields_capacity) {
+            assert_true(request_fields_grow(request));
+        }
         request->fields[request->field_count++] =
             (struct request_field){(uint16_t)(name.ptr - request->head.ptr), (uint16_t)name.len,
                                    (uint16_t)(value.ptr - request->head.ptr), (uint16_t)value.len};
