@@ -89,6 +89,13 @@ void arena_clear(struct arena *arena)
     }
 }
 
+void arena_shrink(struct arena *arena)
+{
+    if (arena->chunk != NULL && arena->chunk->previous == NULL && arena->used_bytes == 0) {
+        arena_release(arena);
+    }
+}
+
 void *arena_alloc(struct arena *arena, size_t size)
 {
     size_t taken_bytes = round_up(size);

@@ -36,6 +36,8 @@ void arena_init(struct arena *arena);
 void arena_release(struct arena *arena);
 /* Empties the arena but keeps one chunk of ordinary size for the next use. */
 void arena_clear(struct arena *arena);
+/* Gives the memory that was kept back, unless something is in it. */
+void arena_shrink(struct arena *arena);
 /* `size` bytes aligned for any type, not cleared. Never NULL. size 0 gives a valid pointer. */
 void *arena_alloc(struct arena *arena, size_t size);
 /* The same, filled with zero bytes. */

@@ -99,6 +99,32 @@ static void a_huge_allocation_is_not_kept_by_clearing(void **state)
     arena_release(&arena);
 }
 
+static void what_is_kept_is_given_back_unless_something_is_in_it(void **state)
+{
+    struct arena arena;
+
+    (void)state;
+    arena_init(&arena);
+    arena_shrink(&arena);
+    assert_int_equal(arena.total_bytes, 0);
+    char *at = arena_alloc(&arena, 10);
+    at[0] = 'x';
+    arena_shrink(&arena);
+    assert_true(arena.total_bytes > 0);
+    assert_int_equal(at[0], 'x');
+    arena_clear(&arena);
+    assert_true(arena.total_bytes > 0);
+    arena_shrink(&arena);
+    assert_int_equal(arena.total_bytes, 0);
+    /* Of more than one chunk something is in use. */
+    (void)arena_alloc(&arena, 10);
+    (void)arena_alloc(&arena, 1 << 20);
+    size_t both_bytes = arena.total_bytes;
+    arena_shrink(&arena);
+    assert_int_equal(arena.total_bytes, both_bytes);
+    arena_release(&arena);
+}
+
 static void rewinding_gives_back_what_came_after_the_mark(void **state)
 {
     struct arena arena;
@@ -181,6 +207,7 @@ int main(void)
         cmocka_unit_test(a_copy_ends_in_nul_and_is_another_memory),
         cmocka_unit_test(the_first_chunk_is_small_and_clearing_goes_back_to_it),
         cmocka_unit_test(a_huge_allocation_is_not_kept_by_clearing),
+        cmocka_unit_test(what_is_kept_is_given_back_unless_something_is_in_it),
         cmocka_unit_test(rewinding_gives_back_what_came_after_the_mark),
         cmocka_unit_test(a_mark_of_an_empty_arena_rewinds_to_empty),
         cmocka_unit_test(what_is_secret_is_overwritten_when_it_is_dropped),

@@ -107,6 +107,25 @@ static void a_cleared_request_gives_back_large_buffers(void **state)
     request_release(&request);
 }
 
+static void room_for_fields_is_made_in_two_steps(void **state)
+{
+    struct request request;
+
+    (void)state;
+    request_init(&request);
+    assert_int_equal(request.fields_capacity, 0);
+    assert_true(request_fields_grow(&request));
+    assert_int_equal(request.fields_capacity, REQUEST_FIELDS_FIRST);
+    request.fields[REQUEST_FIELDS_FIRST - 1].name_at = 7;
+    assert_true(request_fields_grow(&request));
+    assert_int_equal(request.fields_capacity, REQUEST_FIELDS_MAX);
+    assert_int_equal(request.fields[REQUEST_FIELDS_FIRST - 1].name_at, 7);
+    request.fields[REQUEST_FIELDS_MAX - 1].name_at = 8;
+    assert_false(request_fields_grow(&request));
+    assert_int_equal(request.fields_capacity, REQUEST_FIELDS_MAX);
+    request_release(&request);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -114,6 +133,7 @@ int main(void)
         cmocka_unit_test(methods_are_known_by_their_exact_name),
         cmocka_unit_test(a_bearer_token_is_32_letters_and_digits),
         cmocka_unit_test(a_cleared_request_gives_back_large_buffers),
+        cmocka_unit_test(room_for_fields_is_made_in_two_steps),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
