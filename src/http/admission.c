@@ -85,7 +85,7 @@ static enum error exchange_judge(struct exchange *exchange, const struct admissi
     if (error != OK) {
         return error;
     }
-    if (request_expects_unknown(request)) {
+    if (request->has_expectation && request_expects_unknown(request)) {
         return ERROR_EXPECTATION_UNKNOWN;
     }
     if (request->content_length > policy->body_max_bytes) {
@@ -159,6 +159,7 @@ static void allow_add(struct exchange *exchange, const struct admission_policy *
 static bool body_can_be_skipped(const struct request *request,
                                 const struct admission_policy *policy)
 {
-    return !request->has_body || (!request->expects_continue && !request_expects_unknown(request) &&
+    return !request->has_body || (!request->expects_continue &&
+                                  !(request->has_expectation && request_expects_unknown(request)) &&
                                   request->content_length <= policy->body_max_bytes);
 }

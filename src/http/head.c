@@ -55,7 +55,7 @@ enum error request_judge_head(struct request *request)
 
 bool request_expects_unknown(const struct request *request)
 {
-    if (!request->has_expectation || request->version_minor == 0) {
+    if (request->version_minor == 0) {
         return false;
     }
     for (unsigned i = 0; i < request->field_count; i++) {

@@ -83,8 +83,9 @@ bool request_fields_grow(struct request *request)
     if (request->fields_capacity == REQUEST_FIELDS_MAX) {
         return false;
     }
-    request->fields = realloc(request->fields, capacity * sizeof *request->fields);
-    REQUIRE(request->fields != NULL);
+    struct request_field *larger = realloc(request->fields, capacity * sizeof *larger);
+    REQUIRE(larger != NULL);
+    request->fields = larger;
     request->fields_capacity = (uint16_t)capacity;
     return true;
 }
@@ -108,8 +109,10 @@ struct str request_target(const struct request *request)
 
 bool request_field_find(const struct request *request, struct str name, struct str *out_value)
 {
-    for (unsigned i = 0; i < request->field_count; i++) {
-        const struct request_field *field = &request->fields[i];
+    const struct request_field *fields = request->fields;
+
+    for (unsigned i = 0, count = request->field_count; i < count; i++) {
+        const struct request_field *field = &fields[i];
         if (str_equal_ascii_case(field_name(request, field), name)) {
             *out_value = field_value(request, field);
             return true;

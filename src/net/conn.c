@@ -346,11 +346,6 @@ static void conn_see_to_deadline(struct conn *conn)
     bool is_new = conn->is_state_new;
 
     conn->is_state_new = false;
-    if (is_new && conn->exchange != NULL &&
-        (conn->state == CONN_HEAD || conn->state == CONN_BODY)) {
-        /* The rest may never come, and the exchange may have been another's, with room kept. */
-        arena_shrink(&conn->exchange->arena);
-    }
     if (kind == DEADLINE_KIND_COUNT) {
         deadline_clear(&conn->deadline);
         return;

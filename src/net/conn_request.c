@@ -76,6 +76,8 @@ static void request_begin(struct conn *conn)
 
 static void on_part(struct conn *conn)
 {
+    /* The rest may never come, and the exchange may have been another's, with room kept. */
+    arena_shrink(&conn->exchange->arena);
     if (conn->state == CONN_IDLE || conn->is_judged) {
         return;
     }
