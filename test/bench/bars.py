@@ -119,24 +119,29 @@ def all_bars():
 @dataclasses.dataclass
 class Verdict:
     bar: Bar
-    value: float
+    value: float | None  # None: not measured
 
     @property
     def reached(self):
-        return self.bar.holds(self.value)
+        return self.value is not None and self.bar.holds(self.value)
 
     def text(self):
+        if self.value is None:
+            return f"{self.bar.wanted()}: **not measured**"
         value = f"{self.value:,.0f}" if self.value >= 1000 else f"{self.value:.3g}"
         word = "reached" if self.reached else "**not reached**"
         return f"{self.bar.wanted()}: {value} {word}"
 
 
-def judge(results):
-    """A verdict for each bar whose figures are there."""
+def judge(results, asked):
+    """A verdict for each bar of the workloads asked for; one whose figures are missing is not reached."""
     verdicts = []
     for bar in all_bars():
-        try:
-            verdicts.append(Verdict(bar, bar.value(results)))
-        except (KeyError, ZeroDivisionError):
+        if bar.workload not in asked:
             continue
+        try:
+            value = bar.value(results)
+        except (KeyError, ZeroDivisionError):
+            value = None
+        verdicts.append(Verdict(bar, value))
     return verdicts

@@ -228,6 +228,7 @@ class Bench:
     # --- the run ----------------------------------------------------------------------------------
 
     def run(self):
+        """The workloads measured, and the keys of all that was asked for, figures too."""
         chosen = [each for each in workloads.all_workloads()
                   if (self.options.full or not each.only_full) and self.is_wanted(each.key)]
         prepared = {each.key: self.requests(each) for each in chosen}
@@ -241,12 +242,14 @@ class Bench:
                     self.results.setdefault(workload.key, {}).setdefault(name, []).append(result)
         if any(each.sends for each in chosen):
             self.checks.append("after each run of sends the database held exactly the acknowledged ones")
+        asked = {each.key for each in chosen}
         for key, text, measure in figures.all_figures() + realtime.all_figures():
             if self.is_wanted(key) and (self.options.full or not key.endswith("-full")):
                 self.say(text)
+                asked.add(key)
                 for name, result in measure(self).items():
                     self.results.setdefault(key, {})[name] = result
-        return chosen
+        return chosen, asked
 
     def is_wanted(self, key):
         return not self.options.only or any(each in key for each in self.options.only)
@@ -288,8 +291,8 @@ def main():
         tools.make()
         bench = Bench(tools, options)
         begun = time.monotonic()
-        chosen = bench.run()
-        verdicts = bars.judge(bench.results)
+        chosen, asked = bench.run()
+        verdicts = bars.judge(bench.results, asked)
         text = report.table(bench, chosen, verdicts, time.monotonic() - begun)
         report.write_json(bench, verdicts, tools.work / "results.json")
     except Noisy as noisy:

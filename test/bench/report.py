@@ -27,8 +27,9 @@ def table(bench, chosen, verdicts, took_s):
         lines += rows_of(bench, workload, verdicts)
     for key, text, _ in figures.all_figures() + realtime.all_figures():
         lines += figure_rows(bench.results.get(key, {}), key, text, verdicts)
-    judged = [verdict.reached for verdict in verdicts]
-    lines += ["", f"{sum(judged)} of {len(judged)} bars reached. " + "; ".join(bench.checks) + "."]
+    lines += ["", bars_reached(verdicts)]
+    if bench.checks:
+        lines += ["; ".join(bench.checks) + "."]
     lines += [f"Left out: {name} ({why})." for name, why in bench.tools.missing.items()]
     return "\n".join(lines)
 
@@ -104,6 +105,13 @@ def figure(found):
 
 def bar_text(key, verdicts):
     return "; ".join(verdict.text() for verdict in verdicts if verdict.bar.workload == key)
+
+
+def bars_reached(verdicts):
+    """How many, and the others by name: one without a figure may have no row in the table."""
+    text = f"{sum(verdict.reached for verdict in verdicts)} of {len(verdicts)} bars reached."
+    missed = [f"{verdict.bar.workload}: {verdict.text()}" for verdict in verdicts if not verdict.reached]
+    return " ".join([text, *(["Not reached: " + "; ".join(missed) + "."] if missed else [])])
 
 
 def write_json(bench, verdicts, path):

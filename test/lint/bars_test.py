@@ -1,0 +1,52 @@
+"""The bench's judge, on figures made up here: a bar whose figure is missing has not been reached, and is named."""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "bench"))
+
+import bars  # noqa: E402  (the bench's modules lie beside each other)
+import figures  # noqa: E402
+import realtime  # noqa: E402
+import report  # noqa: E402
+import workloads  # noqa: E402
+from servers import MIGCHAT  # noqa: E402
+
+KEYS = {each.key for each in workloads.all_workloads()} | {
+    key for key, _, _ in figures.all_figures() + realtime.all_figures()}
+START = {"ms": 4.0, "least_ms": 3.0, "most_ms": 5.0}
+
+
+def test_every_bar_is_of_something_that_the_bench_measures():
+    assert {bar.workload for bar in bars.all_bars()} <= KEYS
+
+
+def test_a_whole_run_that_measured_nothing_has_reached_nothing():
+    verdicts = bars.judge({}, KEYS)
+    assert len(verdicts) == len(bars.all_bars())
+    assert not any(verdict.reached for verdict in verdicts)
+    told = report.bars_reached(verdicts)
+    for verdict in verdicts:
+        assert verdict.text().endswith("**not measured**")
+        assert f"{verdict.bar.workload}: {verdict.bar.wanted()}" in told
+
+
+def test_a_bar_without_its_figure_stands_beside_those_that_have_one():
+    verdicts = bars.judge({"start-empty": {MIGCHAT: START}, "start-history": {MIGCHAT: {"least_ms": 3.0}}},
+                          {"start-empty", "start-history"})
+    assert [(each.bar.workload, each.value, each.reached) for each in verdicts] == [
+        ("start-empty", 4.0, True), ("start-history", None, False)]
+    told = report.bars_reached(verdicts)
+    assert told.startswith("1 of 2 bars reached") and "start-history: ≤ 20 ms" in told and "start-empty" not in told
+
+
+def test_a_peer_that_is_left_out_reaches_no_bar_for_us():
+    ours = [{"cpu_us": 1.0, "per_s": 9.0}]
+    verdicts = bars.judge({"health-pipelined": {MIGCHAT: ours}}, {"health-pipelined"})
+    assert [each.reached for each in verdicts] == [False, False]
+
+
+def test_what_was_not_asked_for_is_not_judged():
+    assert bars.judge({}, {"start-empty"})[0].bar.workload == "start-empty"
+    assert len(bars.judge({}, {"start-empty"})) == 1
+    assert bars.judge({}, set()) == []
