@@ -23,7 +23,7 @@ def library(tmp_path_factory):
 
 
 class Disk:
-    """fail("sync"), fail("space"), fail("hold"); `environment` is for the server's process."""
+    """fail("sync"), fail("space"), fail("hold"), slow(20); `environment` is for the server's process."""
 
     def __init__(self, folder, library):
         self.folder = folder
@@ -34,6 +34,10 @@ class Disk:
 
     def fail(self, what):
         (self.folder / what).touch()
+
+    def slow(self, sync_ms):
+        """From now on each sync takes so much more."""
+        (self.folder / "slow").write_text(str(sync_ms))
 
     def wait_until_held(self):
         """Until a sync waits for heal("hold")."""

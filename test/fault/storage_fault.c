@@ -5,7 +5,8 @@
  * fdatasync of a file whose name has ".db" in it fails with EIO; while it holds a file `space`,
  * every write to such a file fails with ENOSPC. While it holds a file `hold`, syncs of such files
  * do not return; the first that waits makes a file `held` there. While it holds a file
- * `exchanged`, every sync fails after two names were exchanged.
+ * `slow`, each sync of such a file takes as many milliseconds more as that says. While it holds a
+ * file `exchanged`, every sync fails after two names were exchanged.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -111,6 +112,25 @@ static void wait_while_held(int file)
     }
 }
 
+static void wait_while_slow(int file)
+{
+    char path[4096];
+    FILE *slow;
+    long pause_ms = 0;
+
+    if (!fault_is_on("slow") || !file_is_database(file)) {
+        return;
+    }
+    snprintf(path, sizeof(path), "%s/slow", getenv("MIGCHAT_FAULT_FOLDER"));
+    slow = fopen(path, "r");
+    if (slow == NULL || fscanf(slow, "%ld", &pause_ms) != 1) {
+        abort();
+    }
+    fclose(slow);
+    nanosleep(&(struct timespec){.tv_sec = pause_ms / 1000, .tv_nsec = pause_ms % 1000 * 1000000},
+              NULL);
+}
+
 int renameat2(int from_folder, const char *from, int to_folder, const char *to, unsigned flags)
 {
     int (*next)(int, const char *, int, const char *, unsigned) =
@@ -125,6 +145,7 @@ int fsync(int file)
     int (*next)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
 
     wait_while_held(file);
+    wait_while_slow(file);
     if (has_exchanged && fault_is_on("exchanged")) {
         errno = EIO;
         return -1;
@@ -137,6 +158,7 @@ int fdatasync(int file)
     int (*next)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
 
     wait_while_held(file);
+    wait_while_slow(file);
     return fails(file, "sync", EIO) || is_the_one(file, "sync") ? -1 : next(file);
 }
 
