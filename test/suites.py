@@ -14,11 +14,12 @@ A suite is one C test executable in one build, or one run of pytest:
 
 A filter keeps what has it in its name; for pytest that is a file (asan:api/keys_test.py).
 They mostly wait, so the Python suites run two at once; all else has as many processes as there are processors.
-Every suite's own output is shown, when it has ended. The last line is "N passed, N failed", counted in single tests;
-a suite that crashed, timed out or ran no test adds one failure.
+Every suite's own output is shown, when it has ended; why Python tests were skipped, once more in the end. The last
+line is "N passed, N failed", counted in single tests; a suite that crashed, timed out or ran no test adds one failure.
 """
 
 import argparse
+import collections
 import concurrent.futures
 import dataclasses
 import json
@@ -71,6 +72,7 @@ class Result:
     failed: int
     skipped: int = 0
     note: str = ""
+    untried: collections.Counter = dataclasses.field(default_factory=collections.Counter)  # reasons of the skipped
 
 
 def run(command, env, deadline_s, capture):
@@ -131,9 +133,9 @@ def run_c_test(name, command):
 
 def pytest_counts(name, status, report):
     try:
-        suites = ElementTree.parse(report).getroot().iter("testsuite")
+        root = ElementTree.parse(report).getroot()
         counts = [[int(suite.get(key)) for key in ("tests", "failures", "errors", "skipped")]
-                  for suite in suites]
+                  for suite in root.iter("testsuite")]
     except (OSError, ElementTree.ParseError):
         return Result(name, 0, 1, 0, f"ended with {status}, no report")
     tests, failures, errors, skipped = (sum(column) for column in zip(*counts))
@@ -142,7 +144,8 @@ def pytest_counts(name, status, report):
     if failed == 0 and status != 0:
         note = "ran no test" if tests == 0 else f"ended with {status}"
         return Result(name, passed, 1, skipped, note)
-    return Result(name, passed, failed, skipped)
+    untried = collections.Counter(each.get("message", "") for each in root.iter("skipped"))
+    return Result(name, passed, failed, skipped, untried=untried)
 
 
 def pytest_command(files, scratch, *options):
@@ -296,6 +299,10 @@ def main():
     print(f"\nAll suites took {time.monotonic() - begun_s:.0f} s.")
     if not results:
         print(f"No suite has '{options.filter}' in its name.")
+    # Far above, among everything's output, nobody reads it.
+    for result in results:
+        for reason, count in result.untried.items():
+            print(f"NOT TRIED {result.name}: {count} skipped: {reason}")
     for result in results:
         if result.failed:
             print(f"FAILED {result.name}: {result.failed} failed"

@@ -76,7 +76,9 @@ WORKFLOW = {
     "permissions": {ANY: ("read", "write", "none")}, "env": {ANY: str}, "defaults": dict,
     "concurrency": {"group": str, "cancel-in-progress": (bool, str)},
     "jobs": {ANY: {
-        "name": str, "needs": (str, list), "if": str, "runs-on": str, "container": (str, dict),
+        "name": str, "needs": (str, list), "if": str, "runs-on": str,
+        "container": (str, {"image": str, "credentials": dict, "env": {ANY: str}, "ports": list, "volumes": list,
+                            "options": str}),
         "permissions": {ANY: ("read", "write", "none")}, "timeout-minutes": int, "environment": (str, dict),
         "strategy": {"matrix": dict, "fail-fast": bool, "max-parallel": int}, "env": {ANY: str},
         "concurrency": (str, dict), "uses": str, "secrets": (str, dict), "with": dict, "outputs": dict,

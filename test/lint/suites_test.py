@@ -15,3 +15,20 @@ def test_lint_needs_no_build_of_the_tests(tmp_path, monkeypatch):
     monkeypatch.setattr(suites, "run_pytest", run_pytest)
     monkeypatch.setattr(sys, "argv", ["suites.py", "--build", str(tmp_path), "lint"])
     assert suites.main() == 0 and ran == ["lint"]
+
+
+REPORT = """<testsuites><testsuite name="pytest" errors="0" failures="0" skipped="2" tests="3"><testcase name="a"/>
+<testcase name="b"><skipped type="pytest.skip" message="no mounts here">where</skipped></testcase>
+<testcase name="c"><skipped type="pytest.skip" message="no mounts here">where</skipped></testcase></testsuite>
+</testsuites>"""
+
+
+def test_what_was_skipped_is_told_in_the_end(tmp_path, monkeypatch, capsys):
+    """Thousands of lines above it is read by nobody."""
+    report = tmp_path / "report.xml"
+    report.write_text(REPORT)
+    monkeypatch.setattr(suites, "run_pytest", lambda name, *_: (suites.pytest_counts(name, 0, report), ""))
+    monkeypatch.setattr(sys, "argv", ["suites.py", "--build", str(tmp_path), "lint"])
+    assert suites.main() == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[-2:] == ["NOT TRIED lint: 2 skipped: no mounts here", "1 passed, 0 failed"]

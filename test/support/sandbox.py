@@ -3,8 +3,8 @@
     sandbox.py RESTRICTIONS WRITABLE:… PROGRAM [ARGUMENT]…
 
 RESTRICTIONS is a file made by restrictions_of(). Done: the system-call filter with its groups, address
-families, no memory both writable and executable, no new privileges, no capabilities. As root also a
-file system that can be read, and written below WRITABLE only.
+families, no memory both writable and executable, no new privileges, no capabilities. Where mounts are
+allowed (`unmounted`) also a file system that can be read, and written below WRITABLE only.
 Not done: another user, /tmp and /dev of its own, what is hidden in /proc.
 """
 
@@ -43,8 +43,15 @@ def unit_values(text, key):
     return values
 
 
+def mounts_refused():
+    """Why this machine lets nobody have mounts of its own, or None. Asked of another process, since it cannot be
+    undone; containers without CAP_SYS_ADMIN refuse it to root, too."""
+    done = subprocess.run(["unshare", "--mount", "true"], capture_output=True, text=True, check=False)
+    return done.stderr.strip() if done.returncode != 0 else None
+
+
 def restrictions_of(unit):
-    """What the text of a unit restricts, as plain data."""
+    """What the text of a unit restricts, as plain data; `unmounted` is why its file system is left open here."""
     calls = group_calls("@default")
     for line in unit_values(unit, "SystemCallFilter"):
         names = set()
@@ -55,7 +62,7 @@ def restrictions_of(unit):
     assert unit_values(unit, "ProtectSystem") == ["strict"]
     assert unit_values(unit, "SystemCallErrorNumber") == ["EPERM"]
     families = " ".join(unit_values(unit, "RestrictAddressFamilies")).split()
-    return {"calls": sorted(calls), "families": families}
+    return {"calls": sorted(calls), "families": families, "unmounted": mounts_refused()}
 
 
 def libc_call(function, *arguments):
@@ -114,8 +121,9 @@ def main():
         restrictions = json.load(file)
     writable, program = sys.argv[2].split(":"), sys.argv[3:]
     libc = ctypes.CDLL(None, use_errno=True)
-    if os.geteuid() == 0:
+    if not restrictions["unmounted"]:
         file_system_close(libc, writable)
+    if os.geteuid() == 0:
         capabilities_drop(libc)
     libc_call(libc.prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     filter_load(restrictions)
