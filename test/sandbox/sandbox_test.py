@@ -28,8 +28,8 @@ def fixture_restrictions(tmp_path_factory):
 
 def sandboxed(restrictions, folder, code):
     code = f"import mmap, socket, time\nprint('begun', flush=True)\n{code}"
-    return subprocess.run([sys.executable, sandbox.__file__, restrictions, folder, "/usr/bin/python3", "-B", "-c", code],
-                          capture_output=True, text=True, check=False, timeout=60)
+    command = [sys.executable, sandbox.__file__, restrictions, folder, "/usr/bin/python3", "-B", "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
 @pytest.mark.parametrize("what", DENIED)
