@@ -3,6 +3,7 @@
 import os
 import pathlib
 import subprocess
+import sys
 import time
 
 import pytest
@@ -28,6 +29,8 @@ class Disk:
     def __init__(self, folder, library):
         self.folder = folder
         folder.mkdir()
+        self.lacks = folder / "accepts_without_descriptor"
+        self.lacks.write_bytes(bytes(8))
         options = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
         self.environment = {"LD_PRELOAD": library, "MIGCHAT_FAULT_FOLDER": folder,
                             "ASAN_OPTIONS": options}
@@ -38,6 +41,10 @@ class Disk:
     def slow(self, sync_ms):
         """From now on each sync takes so much more."""
         (self.folder / "slow").write_text(str(sync_ms))
+
+    def accepts_without_descriptor(self):
+        """How often the server has tried to accept and found no descriptor."""
+        return int.from_bytes(self.lacks.read_bytes(), sys.byteorder)
 
     def wait_until_held(self):
         """Until a sync waits for heal("hold")."""
