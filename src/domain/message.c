@@ -15,6 +15,13 @@
 
 #include "domain/name.h"
 
+/* What both get. */
+struct message {
+    int64_t id;
+    int64_t created_at_ms;
+    struct str text; /* of its entries: store_content_add */
+};
+
 /* What one of the two accounts gets. */
 struct side {
     int64_t account_id;
@@ -31,7 +38,7 @@ static enum error replay_find(struct store *store, const struct message_draft *d
 static enum error append_both(struct store *store, const struct message_draft *draft,
                               const struct message_sent *sent);
 static enum error append_message(struct store *store, const struct side *side,
-                                 const struct message_draft *draft, int64_t message_id);
+                                 const struct message *message);
 static enum error append_read(struct store *store, const struct side *side, int64_t message_id,
                               int64_t now_ms);
 static enum error append_both_read(struct store *store, int64_t reader_id, int64_t sender_id,
@@ -139,32 +146,37 @@ static enum error append_both(struct store *store, const struct message_draft *d
 {
     struct side sender_side = {draft->sender_id, sent->recipient_id, ENTRY_MESSAGE_SENT};
     struct side recipient_side = {sent->recipient_id, draft->sender_id, ENTRY_MESSAGE_RECEIVED};
+    struct message message = {.id = sent->message_id, .created_at_ms = draft->now_ms};
     bool sender_is_first = draft->sender_id < sent->recipient_id;
+    bool is_to_oneself = draft->sender_id == sent->recipient_id;
     bool is_blocked = false;
+    enum error error = OK;
 
-    if (draft->sender_id == sent->recipient_id) {
-        return append_message(store, &sender_side, draft, sent->message_id);
-    }
-    enum error error = store_block_find(store, sent->recipient_id, draft->sender_id, &is_blocked);
-    if (error == OK && is_blocked) {
-        error = append_message(store, &sender_side, draft, sent->message_id);
-        return error == OK ? store_withheld_add(store, draft->sender_id, sent->recipient_id,
-                                                sent->message_id)
-                           : error;
+    if (!is_to_oneself) {
+        error = store_block_find(store, sent->recipient_id, draft->sender_id, &is_blocked);
     }
     if (error == OK) {
-        error = append_message(store, sender_is_first ? &sender_side : &recipient_side, draft,
-                               sent->message_id);
+        error = store_content_add(store, message.id, draft->content_json,
+                                  is_to_oneself || is_blocked ? 1 : 2, &message.text);
     }
+    if (error != OK) {
+        return error;
+    }
+    if (is_to_oneself || is_blocked) {
+        error = append_message(store, &sender_side, &message);
+        return error == OK && is_blocked
+                   ? store_withheld_add(store, draft->sender_id, sent->recipient_id, message.id)
+                   : error;
+    }
+    error = append_message(store, sender_is_first ? &sender_side : &recipient_side, &message);
     if (error == OK) {
-        error = append_message(store, sender_is_first ? &recipient_side : &sender_side, draft,
-                               sent->message_id);
+        error = append_message(store, sender_is_first ? &recipient_side : &sender_side, &message);
     }
     return error;
 }
 
 static enum error append_message(struct store *store, const struct side *side,
-                                 const struct message_draft *draft, int64_t message_id)
+                                 const struct message *message)
 {
     struct conversation conversation;
     bool is_found;
@@ -183,10 +195,10 @@ static enum error append_message(struct store *store, const struct side *side,
     struct entry entry = {
         .kind = side->kind,
         .other_id = side->other_id,
-        .ref = message_id,
+        .ref = message->id,
         .received = conversation.received,
-        .created_at_ms = draft->now_ms,
-        .text = draft->content_json,
+        .created_at_ms = message->created_at_ms,
+        .text = message->text,
     };
 
     error = store_entry_append(store, side->account_id, &entry, conversation.last_seq,

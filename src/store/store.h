@@ -269,7 +269,8 @@ enum entry_kind {
     ENTRY_KEYS_LOW = 8         /* `ref` one-time prekeys are left */
 };
 
-/* One log entry. `text` of a message is its content escaped for JSON, without the quotes. */
+/* One log entry. `text` of a message is its content escaped for JSON, without the quotes. Appended
+ * it is what store_content_add says; read it is there again. */
 struct entry {
     int64_t seq;
     enum entry_kind kind;
@@ -282,6 +283,11 @@ struct entry {
                       message before; 0 for none. Set by store_entry_append. */
 };
 
+/* Before a message's entries are appended: its content, escaped for JSON, and how many there will
+ * be. A long one is stored now, once, and `*out_text` is none (ptr NULL); else `*out_text` is the
+ * content. Either way it is the `text` of those entries, which find the long one by their `ref`. */
+MUST_CHECK enum error store_content_add(struct store *store, int64_t message_id, struct str content,
+                                        int entries, struct str *out_text);
 /* Appends to the account's log: gives it the next seq and sets its chain, for messages from
  * `previous_seq` (the conversation's last_seq), for others from the log. entry->seq and
  * entry->chain are ignored. */

@@ -105,6 +105,11 @@ SPOILED = {
     "a withheld message that arrived":
         (run_sql("INSERT INTO withheld_message SELECT other_id, ref FROM log WHERE kind = 2 LIMIT 1"),
          ("withheld messages that reached their recipient: 1",)),
+    "a message without its content": (run_sql("UPDATE log SET text = NULL WHERE seq = (SELECT seq FROM log"
+                                              " WHERE kind = 1 LIMIT 1) AND kind = 1"),
+                                      ("messages whose long content is not there",)),
+    "a content of no message": (run_sql("INSERT INTO content VALUES(999999, 1, 'left')"),
+                                ("messages whose long content is not there or not counted: 1",)),
     "newer": (run_sql("PRAGMA user_version = 9999"), ("a newer server has written it",)),
     "foreign": (run_sql("DROP TABLE log"), ("it is not a MigChat database",)),
     "missing": (lambda path: path.unlink(), ("No such file",)),

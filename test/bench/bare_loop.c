@@ -21,12 +21,14 @@
 #define PAIRS 4000
 #define FINGERPRINT_BYTES 16
 #define CHECKPOINT_AT_FRAMES 3000
+#define CONTENT_IN_LOG_MAX_BYTES 256 /* src/store/sqlite/content.h */
 
 enum statement {
     BEGIN,
     SENT_KEY_FIND,
     CONVERSATION_FIND,
     HEAD_FIND,
+    CONTENT_ADD,
     ENTRY_ADD,
     CONVERSATION_SET,
     SENT_KEY_ADD,
@@ -43,6 +45,7 @@ static const char *const sql[STATEMENT_COUNT] = {
                           " WHERE account_id = ?1 AND other_id = ?2",
     [HEAD_FIND] =
         "SELECT seq, kind, chain FROM log WHERE account_id = ?1 ORDER BY seq DESC LIMIT 1",
+    [CONTENT_ADD] = "INSERT INTO content(message_id, entries, text) VALUES(?1, ?2, ?3)",
     [ENTRY_ADD] = "INSERT INTO log(account_id, seq, kind, other_id, chain, ref, received,"
                   " created_at_ms, text) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     [CONVERSATION_SET] =
@@ -85,6 +88,7 @@ static struct account accounts[ACCOUNTS_MAX];
 static size_t account_count;
 static struct pair pairs[PAIRS];
 static char content[65536];
+static bool content_is_long;
 static bool has_key;
 static int wal_frames;
 static int wal_frames_copied;
@@ -113,6 +117,7 @@ int main(int argc, char **argv)
 
     check(sends_per_commit > 0 && content_len < sizeof content, "a number out of range");
     memset(content, 'm', content_len);
+    content_is_long = content_len > CONTENT_IN_LOG_MAX_BYTES;
     has_key = strcmp(argv[5], "with-key") == 0;
     database_open(argv[1]);
     accounts_read();
@@ -264,6 +269,11 @@ static void message_send(const struct message *message)
         check(!step(statement), "a key that is there");
         (void)sqlite3_reset(statement);
     }
+    if (content_is_long) {
+        statement = bound(CONTENT_ADD, message->id, 2);
+        (void)sqlite3_bind_text(statement, 3, content, -1, SQLITE_STATIC);
+        run(CONTENT_ADD);
+    }
     if (pair->sender.own->id < pair->recipient.own->id) {
         side_append(message, &pair->sender, true);
         side_append(message, &pair->recipient, false);
@@ -313,7 +323,9 @@ static void side_append(const struct message *message, struct side *side, bool i
     (void)sqlite3_bind_int64(statement, 6, message->id);
     (void)sqlite3_bind_int64(statement, 7, side->received);
     (void)sqlite3_bind_int64(statement, 8, message->now_ms);
-    (void)sqlite3_bind_text(statement, 9, content, -1, SQLITE_STATIC);
+    if (!content_is_long) {
+        (void)sqlite3_bind_text(statement, 9, content, -1, SQLITE_STATIC);
+    }
     run(ENTRY_ADD);
     side->last_seq = own->head_seq;
 

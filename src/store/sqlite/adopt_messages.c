@@ -4,12 +4,15 @@
  * its received messages are two index scans in order of id, merged here. Of a conversation only
  * the row is kept, of an account only its head; no list of anything is held in memory.
  *
+ * Before that long ones are stored once, all in order of their ids.
+ *
  * Unread is what that server counts: received from another account and read_at not set. Here it
  * is the difference of two numbers, so read and unread may be mixed in any order.
  */
 #include "base/json_text.h"
 #include "base/log.h"
 #include "store/sqlite/adopt_rows.h"
+#include "store/sqlite/content.h"
 #include "store/sqlite/entry.h"
 
 static const char USER_IDS[] = "SELECT id FROM users ORDER BY id";
@@ -33,6 +36,8 @@ static const char RUNS_DROP[] = "DROP TABLE adopt_time";
 static const char RUN_ADD[] = "INSERT INTO adopt_time(first_id, ms) VALUES(?1, ?2)";
 static const char RUN_OF[] =
     "SELECT ms FROM adopt_time WHERE first_id <= ?1 ORDER BY first_id DESC LIMIT 1";
+static const char CONTENTS[] =
+    "SELECT id, content, from_user_id = to_user_id FROM messages ORDER BY id";
 static const char TIMES[] = "SELECT id, created_at FROM messages ORDER BY id";
 
 /* The indexes are that server's own; a file may have lost them. */
@@ -54,6 +59,7 @@ struct message_scratch {
     bool has_runs; /* table adopt_time is filled */
 };
 
+static enum error long_contents_write(struct store *store, struct message_scratch *scratch);
 static enum error log_write(struct store *store, int64_t account_id, const char *received_sql,
                             struct message_scratch *scratch);
 static struct message_scan scan_begin(struct store *store, const char *sql, int64_t account_id);
@@ -61,6 +67,8 @@ static void scan_next(struct message_scan *scan);
 static enum error message_write(struct store *store, int64_t account_id, enum entry_kind kind,
                                 const struct query *row, int64_t seq,
                                 struct message_scratch *scratch);
+static enum error content_escape(const char *table, int64_t id, struct str content,
+                                 struct message_scratch *scratch);
 static enum error time_find(struct store *store, const struct query *row,
                             struct message_scratch *scratch, int64_t *out_wall_ms);
 static enum error runs_fill(struct store *store);
@@ -79,6 +87,7 @@ enum error adopt_messages(struct store *store, const struct adopt_tables *tables
     }
     buf_init(&scratch.repaired, ADOPT_TEXT_MAX_BYTES);
     buf_init(&scratch.escaped, ADOPT_TEXT_MAX_BYTES);
+    error = long_contents_write(store, &scratch);
     users = query_read(store, USER_IDS);
     while (error == OK && query_step(&users)) {
         error = log_write(store, query_int(&users, 0), received_sql, &scratch);
@@ -90,6 +99,26 @@ enum error adopt_messages(struct store *store, const struct adopt_tables *tables
         return error != OK ? error : read_error;
     }
     return scratch.has_runs ? connection_exec(store->database, RUNS_DROP) : OK;
+}
+
+static enum error long_contents_write(struct store *store, struct message_scratch *scratch)
+{
+    struct query rows = query_read(store, CONTENTS);
+    enum error error = OK;
+    enum error read_error;
+
+    while (error == OK && query_step(&rows)) {
+        int64_t id = query_int(&rows, 0);
+        struct str text;
+
+        error = content_escape("messages", id, query_text(&rows, 1), scratch);
+        if (error == OK) {
+            error = store_content_add(store, id, text_of(&scratch->escaped),
+                                      query_int(&rows, 2) != 0 ? 1 : 2, &text);
+        }
+    }
+    read_error = query_end(&rows);
+    return error != OK ? error : read_error;
 }
 
 static enum error log_write(struct store *store, int64_t account_id, const char *received_sql,
@@ -159,20 +188,33 @@ static enum error message_write(struct store *store, int64_t account_id, enum en
         conversation.read += query_int(row, 4);
     }
     entry.received = conversation.received;
-    buf_clear(&scratch->escaped);
-    json_escape(adopt_text(query_text(row, 2), "messages", id, &scratch->repaired),
-                &scratch->escaped);
-    if (scratch->escaped.overflowed || scratch->repaired.overflowed) {
-        log_event(LOG_ERROR, "message_too_long", LOG_TEXT("table", "messages"), LOG_INT("row", id),
-                  LOG_END);
-        return ERROR_INTERNAL;
+    error = content_escape(NULL, id, query_text(row, 2), scratch);
+    if (error != OK) {
+        return error;
     }
     entry.text = text_of(&scratch->escaped);
+    if (content_is_long(entry.text)) {
+        entry.text = (struct str){NULL, 0}; /* long_contents_write wrote it */
+    }
     error = entry_add(store, account_id, &entry);
     if (error == OK) {
         error = store_conversation_set(store, account_id, &conversation);
     }
     return error;
+}
+
+/* `table` as adopt_text takes it. */
+static enum error content_escape(const char *table, int64_t id, struct str content,
+                                 struct message_scratch *scratch)
+{
+    buf_clear(&scratch->escaped);
+    json_escape(adopt_text(content, table, id, &scratch->repaired), &scratch->escaped);
+    if (scratch->escaped.overflowed || scratch->repaired.overflowed) {
+        log_event(LOG_ERROR, "message_too_long", LOG_TEXT("table", "messages"), LOG_INT("row", id),
+                  LOG_END);
+        return ERROR_INTERNAL;
+    }
+    return OK;
 }
 
 /* A time that cannot be read is taken from the message before it, in order of id, so that both

@@ -227,8 +227,10 @@ struct str adopt_text(struct str raw, const char *table, int64_t row_id, struct 
     if (utf8_is_valid(raw)) {
         return raw;
     }
-    log_event(LOG_WARN, "text_repaired", LOG_TEXT("table", table), LOG_INT("row", row_id),
-              LOG_TEXT("reason", "not valid UTF-8"), LOG_END);
+    if (table != NULL) {
+        log_event(LOG_WARN, "text_repaired", LOG_TEXT("table", table), LOG_INT("row", row_id),
+                  LOG_TEXT("reason", "not valid UTF-8"), LOG_END);
+    }
     buf_clear(scratch);
     while (rest.len > 0) {
         struct str before = rest;

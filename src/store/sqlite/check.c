@@ -75,6 +75,11 @@ static const struct later_check later_checks[] = {
      "SELECT CASE WHEN EXISTS (SELECT 1 FROM withheld_message) THEN (SELECT count(*) FROM log JOIN"
      " withheld_message AS w ON w.account_id = log.other_id AND w.message_id = log.ref"
      " WHERE log.kind = 2) ELSE 0 END"},
+    {4, "messages whose long content is not there or not counted",
+     "SELECT coalesce(sum(c.message_id IS NULL), 0)"
+     " + (count(*) <> (SELECT coalesce(sum(entries), 0) FROM content))"
+     " FROM log LEFT JOIN content AS c ON c.message_id = log.ref"
+     " WHERE log.kind IN (1, 2) AND log.text IS NULL"},
 };
 
 static const char PREKEYS[] = "SELECT account_id, public_key FROM one_time_prekey";

@@ -1,6 +1,7 @@
 /* chores.c - long work left for later, and the removal of what a deleted account left. */
 #include "store/sqlite/batch.h"
 #include "store/sqlite/connection.h"
+#include "store/sqlite/content.h"
 
 static const char CHORE_ADD[] = "INSERT INTO chore(id, kind, account_id, cursor, text,"
                                 " created_at_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6)";
@@ -10,7 +11,10 @@ static const char CHORE_SET_CURSOR[] = "UPDATE chore SET cursor = ?2 WHERE id = 
 static const char CHORE_DELETE[] = "DELETE FROM chore WHERE id = ?1";
 
 /* The log goes from its beginning, so that its head stays what it was until nothing is left. */
-static const char LOG_REMAINS[] = "SELECT seq, text FROM log WHERE account_id = ?1 ORDER BY seq";
+static const char LOG_REMAINS[] =
+    "SELECT seq, ref, kind IN (1, 2) AND text IS NULL, length(CAST(coalesce(text,"
+    " (SELECT text FROM content WHERE message_id = ref AND kind IN (1, 2))) AS BLOB))"
+    " FROM log WHERE account_id = ?1 ORDER BY seq";
 static const char LOG_REMAINS_DELETE[] = "DELETE FROM log WHERE account_id = ?1 AND seq <= ?2";
 static const char *const remains[] = {
     "DELETE FROM conversation WHERE account_id = ?1 AND other_id IN"
@@ -143,16 +147,22 @@ static enum error log_slice_delete(struct store *store, int64_t account_id,
     int64_t last_seq = 0;
     size_t rows = 0;
     size_t text_bytes = 0;
-    enum error error;
+    enum error error = OK;
+    enum error read_error;
 
     query_bind_int(&query, account_id);
-    while (rows < limits->max_rows && text_bytes < limits->max_text_bytes && query_step(&query)) {
+    while (error == OK && rows < limits->max_rows && text_bytes < limits->max_text_bytes &&
+           query_step(&query)) {
         last_seq = query_int(&query, 0);
-        text_bytes += (size_t)sqlite3_column_bytes(query.statement, 1);
+        text_bytes += (size_t)query_int(&query, 3);
         rows++;
+        if (query_int(&query, 2) != 0) {
+            error = content_release(store, query_int(&query, 1));
+        }
     }
     bool more = rows == limits->max_rows || text_bytes >= limits->max_text_bytes;
-    error = query_end(&query);
+    read_error = query_end(&query);
+    error = error == OK ? read_error : error;
     if (error != OK || rows == 0) {
         return error;
     }

@@ -18,8 +18,12 @@
 static const char ACCOUNT_IDS[] = "SELECT id FROM account WHERE deleted_at_ms IS NULL ORDER BY id";
 static const char OTHER_ENTRIES[] = "SELECT kind, other_id, ref, created_at_ms FROM log"
                                     " WHERE account_id = ?1 AND kind NOT IN (1, 2) ORDER BY seq";
-static const char MESSAGES[] = "SELECT kind, other_id, ref, received, created_at_ms, text FROM log"
-                               " WHERE account_id = ?1 AND kind IN (1, 2) ORDER BY seq";
+#define MESSAGES_WITH(text)                                                                        \
+    "SELECT kind, other_id, ref, received, created_at_ms, " text                                   \
+    " FROM log WHERE account_id = ?1 AND kind IN (1, 2) ORDER BY seq"
+static const char MESSAGES[] =
+    MESSAGES_WITH("coalesce(text, (SELECT text FROM content WHERE message_id = ref))");
+static const char MESSAGES_BEFORE_CONTENTS[] = MESSAGES_WITH("text");
 static const char PARTNER[] =
     "SELECT (SELECT read FROM conversation WHERE account_id = ?1 AND other_id = ?2),"
     " (SELECT deleted_at_ms IS NOT NULL FROM account WHERE id = ?2)";
@@ -98,7 +102,8 @@ static enum error log_export(struct rust_export *export, int64_t account_id, str
     struct partner partner = {0};
     bool has_marks = false;
     enum error error = marks_collect(export, account_id, &has_marks);
-    struct query entries = query_read(export->from, MESSAGES);
+    struct query entries =
+        query_read(export->from, export->has_contents ? MESSAGES : MESSAGES_BEFORE_CONTENTS);
     enum error read_error;
 
     query_bind_int(&entries, account_id);

@@ -40,6 +40,7 @@ struct rust_export {
     bool has_disabled; /* from schema 2 on */
     bool has_invites;  /* the same */
     bool has_blocks;   /* from schema 3 on */
+    bool has_contents; /* from schema 4 on */
     struct export_counts counts;
 };
 

@@ -297,6 +297,7 @@ static enum error schema_look(struct rust_export *export)
     int64_t columns = 0;
     int64_t invite_tables = 0;
     int64_t block_tables = 0;
+    int64_t content_tables = 0;
     enum error error = connection_int(export->from->database,
                                       "SELECT count(*) FROM pragma_table_info('account')"
                                       " WHERE name = 'disabled_at_ms'",
@@ -312,9 +313,15 @@ static enum error schema_look(struct rust_export *export)
                                "SELECT count(*) FROM sqlite_master WHERE name = 'block'",
                                &block_tables);
     }
+    if (error == OK) {
+        error = connection_int(export->from->database,
+                               "SELECT count(*) FROM sqlite_master WHERE name = 'content'",
+                               &content_tables);
+    }
     export->has_disabled = columns > 0;
     export->has_invites = invite_tables > 0;
     export->has_blocks = block_tables > 0;
+    export->has_contents = content_tables > 0;
     return error;
 }
 

@@ -13,6 +13,7 @@
  */
 #include "base/require.h"
 #include "store/sqlite/connection.h"
+#include "store/sqlite/content.h"
 
 /* A row stepped over costs a third of a seek. */
 #define WALK_STEPPED_OVER_MAX 3
@@ -38,6 +39,9 @@ static enum error walk_step_one(struct walk_state *walk, struct store *store, bo
                                 struct entry *out_entry);
 static enum error walk_step_upwards(struct walk_state *walk, struct store *store, bool *out_found,
                                     struct entry *out_entry);
+static enum error row_give(struct walk_state *walk, struct store *store, bool *out_found,
+                           struct entry *out_entry);
+static void content_end(struct walk_state *walk);
 static enum error walk_query_end(struct walk_state *walk);
 
 enum error walk_function_add(struct store *store)
@@ -76,6 +80,7 @@ enum error store_walk_begin(struct store *store, const struct message_walk *walk
     }
     store->walk.is_open = true;
     store->walk.has_query = false;
+    store->walk.has_content = false;
     store->walk.is_upwards = false;
     store->walk.wanted = *walk;
     store->walk.next_seq = first_seq;
@@ -120,6 +125,7 @@ enum error store_walk_begin_upwards(struct store *store, int64_t account_id, int
     REQUIRE(!store->walk.is_open);
     store->walk.is_open = true;
     store->walk.has_query = false;
+    store->walk.has_content = false;
     store->walk.is_upwards = true;
     store->walk.wanted = (struct message_walk){.account_id = account_id, .after_seq = after_seq};
     store->walk.row = (struct entry){0};
@@ -131,6 +137,7 @@ enum error store_walk_next(struct store *store, bool *out_found, struct entry *o
     struct walk_state *walk = &store->walk;
 
     REQUIRE(walk->is_open);
+    content_end(walk);
     if (walk->is_upwards) {
         return walk_step_upwards(walk, store, out_found, out_entry);
     }
@@ -182,10 +189,7 @@ static enum error walk_step_all(struct walk_state *walk, struct store *store, bo
         }
         walk->next_seq = walk->row.seq;
         if (entry_kind_is_message(walk->row.kind)) {
-            walk->row.text = query_text(&walk->query, 1);
-            *out_found = true;
-            *out_entry = walk->row;
-            return OK;
+            return row_give(walk, store, out_found, out_entry);
         }
         stepped_over++;
         if (stepped_over == WALK_STEPPED_OVER_MAX) {
@@ -237,10 +241,7 @@ static enum error walk_step_one(struct walk_state *walk, struct store *store, bo
         return error;
     }
     walk->next_seq = query_int(&walk->query, 2);
-    walk->row.text = query_text(&walk->query, 1);
-    *out_found = true;
-    *out_entry = walk->row;
-    return OK;
+    return row_give(walk, store, out_found, out_entry);
 }
 
 static enum error walk_step_upwards(struct walk_state *walk, struct store *store, bool *out_found,
@@ -262,10 +263,33 @@ static enum error walk_step_upwards(struct walk_state *walk, struct store *store
     }
     /* Where a query begun again after its end goes on. */
     walk->wanted.after_seq = walk->row.seq;
+    return row_give(walk, store, out_found, out_entry);
+}
+
+static enum error row_give(struct walk_state *walk, struct store *store, bool *out_found,
+                           struct entry *out_entry)
+{
     walk->row.text = query_text(&walk->query, 1);
+    if (entry_is_without_its_text(&walk->row)) {
+        enum error error = content_find(store, walk->row.ref, &walk->content, &walk->row.text);
+
+        walk->has_content = true;
+        if (error != OK) {
+            return error;
+        }
+    }
     *out_found = true;
     *out_entry = walk->row;
     return OK;
+}
+
+static void content_end(struct walk_state *walk)
+{
+    if (walk->has_content) {
+        walk->has_content = false;
+        /* What it would tell, the look-up told. */
+        (void)!query_end(&walk->content);
+    }
 }
 
 static enum error walk_query_end(struct walk_state *walk)
@@ -282,6 +306,7 @@ void store_walk_end(struct store *store)
     if (!store->walk.is_open) {
         return;
     }
+    content_end(&store->walk);
     /* A failed step was told by the step. */
     (void)!walk_query_end(&store->walk);
     store->walk.is_open = false;

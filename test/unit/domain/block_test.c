@@ -255,7 +255,7 @@ static void every_store_failure_is_told_and_leaves_nothing(void **state)
     assert_int_equal(block(&f, 1, "bob"), OK);
     assert_int_equal(fixture_fail_each_call(&f, step_block), 4);
     assert_int_equal(fixture_fail_each_call(&f, step_unblock), 3);
-    assert_int_equal(fixture_fail_each_call(&f, step_send), 7);
+    assert_int_equal(fixture_fail_each_call(&f, step_send), 8);
     domain_fixture_release(&f);
 }
 

@@ -446,9 +446,9 @@ static void every_store_failure_is_told_and_leaves_nothing(void **state)
     (void)state;
     init_with_two(&f);
     (void)fixture_send(&f, 2, "alice", "1");
-    assert_int_equal(fixture_fail_each_call(&f, step_send), 11);
-    assert_int_equal(fixture_fail_each_call(&f, step_send_back), 9);
-    assert_int_equal(fixture_fail_each_call(&f, step_send_to_oneself), 5);
+    assert_int_equal(fixture_fail_each_call(&f, step_send), 12);
+    assert_int_equal(fixture_fail_each_call(&f, step_send_back), 10);
+    assert_int_equal(fixture_fail_each_call(&f, step_send_to_oneself), 6);
     assert_int_equal(fixture_fail_each_call(&f, step_mark), 7);
     assert_int_equal(fixture_fail_each_call(&f, step_check_seq), 1);
     domain_fixture_release(&f);

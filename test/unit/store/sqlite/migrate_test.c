@@ -6,7 +6,8 @@
 
 #define COPY ".before-0002"
 #define COPY_OF_SCHEMA_2 ".before-0003"
-#define NEWEST 3
+#define COPY_OF_SCHEMA_3 ".before-0004"
+#define NEWEST 4
 
 /* What a server of schema 1 leaves: an account, its session, an entry. */
 static void make_schema_1(struct scratch *s)
@@ -85,6 +86,44 @@ static void a_file_of_schema_2_opens_and_is_copied_once(void **state)
     assert_int_equal(scratch_mode(s, COPY_OF_SCHEMA_2), 0600);
 }
 
+/* Long messages in it stay in its logs, new ones stand once; both are read alike. */
+static void a_file_of_schema_3_keeps_its_long_messages_in_the_logs(void **state)
+{
+    struct scratch *s = *state;
+    struct str content = STR("");
+    struct str text = {NULL, 0};
+    struct entry entry = {0};
+    bool is_found = false;
+
+    make_schema_1(s);
+    scratch_sql(s, migration_list[1].sql);
+    scratch_sql(s, migration_list[2].sql);
+    scratch_sql(s, "PRAGMA user_version=3;"
+                   "INSERT INTO log VALUES(5, 2, 1, 5, 0, 1, 0, 40, hex(zeroblob(2000)));"
+                   "UPDATE meta SET value = '2' WHERE key = 'next_message_id'");
+    scratch_open(s);
+    assert_ok(store_batch_begin(s->writer));
+    assert_ok(store_entry_find(s->writer, 5, 2, &s->arena, &is_found, &entry));
+    assert_true(is_found);
+    content = entry.text;
+    assert_int_equal(content.len, 4000);
+    assert_ok(store_content_add(s->writer, 2, content, 1, &text));
+    entry.ref = 2;
+    entry.text = text;
+    assert_ok(store_entry_append(s->writer, 5, &entry, 2, &entry.seq));
+    for (int64_t seq = 2; seq <= 3; seq++) {
+        assert_ok(store_entry_find(s->writer, 5, seq, &s->arena, &is_found, &entry));
+        assert_true(is_found && entry.text.len == 4000);
+        assert_memory_equal(entry.text.ptr, content.ptr, 4000);
+    }
+    assert_ok(store_batch_commit(s->writer));
+    scratch_close(s);
+    assert_int_equal(scratch_number(s, "", "PRAGMA user_version"), NEWEST);
+    assert_int_equal(scratch_number(s, "", "SELECT count(text) FROM log"), 1);
+    assert_int_equal(scratch_number(s, "", "SELECT count(*) FROM content"), 1);
+    assert_int_equal(scratch_number(s, COPY_OF_SCHEMA_3, "PRAGMA user_version"), 3);
+}
+
 static void a_migration_that_fails_leaves_the_file_as_it_was(void **state)
 {
     struct scratch *s = *state;
@@ -119,6 +158,7 @@ int main(void)
     const struct CMUnitTest cases[] = {
         SCRATCH_CASE(a_file_of_schema_1_opens_and_is_copied_first),
         SCRATCH_CASE(a_file_of_schema_2_opens_and_is_copied_once),
+        SCRATCH_CASE(a_file_of_schema_3_keeps_its_long_messages_in_the_logs),
         SCRATCH_CASE(a_migration_that_fails_leaves_the_file_as_it_was),
         SCRATCH_CASE(a_new_file_is_not_copied),
     };
