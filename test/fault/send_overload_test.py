@@ -27,10 +27,12 @@ AFTER_S = torture.size(3, 6)  # at half of what it can
 QUEUE = 1024  # batches of 256 are full
 CONNECTIONS = 1536  # one lends one send at a time: as many as the queue holds, and those who are refused
 HEALTH_EVERY_MS = 20
-GOODPUT_MIN = torture.size(0.6, 0.9)  # of the peak; a short step is a dozen commits, and others use the machine
+# Of the peak. A short step is a dozen commits, others use the machine, and a sanitizer makes refusing dear.
+GOODPUT_MIN = torture.size(0.6 if SLOWNESS == 1 else 0.3, 0.9)
 REFUSED_MAX_MS = torture.size(1000 * SLOWNESS, 100)
 HEALTH_MAX_MS = torture.size(500 * SLOWNESS, 50)
 LATE_MAX_MS = torture.size(100 * SLOWNESS, 50)  # of the generator; its times count from when it should have asked
+STEP_TRIES = 3
 NORMAL_WITHIN_S = torture.size(AFTER_S, 5)
 # A commit that runs, and its own.
 NORMAL_MS = 3 * SYNC_MS
@@ -120,6 +122,47 @@ def normal_after_s(sends):
     return None
 
 
+class Step:
+    """Sends at `level` times what it can, then at half of it."""
+
+    def __init__(self, load, level, capacity):
+        self.level, self.offered = level, capacity * level
+        [self.sends, healths], [self.after, _] = load.run((self.offered, LEVEL_S), (capacity / 2, AFTER_S))
+        self.refused = [each for each in self.sends if each.status == 503]
+        self.good = done_a_second(self.sends, LEVEL_S)
+        self.refused_ms = [each.answered_ms for each in self.refused] or [0]
+        self.late_ms = percentile([each.late_ms for each in self.sends + healths], 0.99)
+        self.health_ms = percentile([each.answered_ms for each in healths], 0.99)
+        self.healths = {each.status for each in healths}
+        self.normal_s = normal_after_s(self.after)
+
+    def __str__(self):
+        return (f"{self.level} x: {self.offered:.0f} sends a second offered, {self.late_ms:.1f} ms late (p99), "
+                f"{self.good:.0f} done, {len(self.refused) / LEVEL_S:.0f} refused (p99 in "
+                f"{percentile(self.refused_ms, 0.99):.1f} ms, all in {max(self.refused_ms):.1f}), /health p99 "
+                f"{self.health_ms:.1f} ms, normal again after {self.normal_s} s")
+
+    def judge(self):
+        assert self.level < 5 or self.refused, "more than it can, and nothing was refused"
+        assert {each.status for each in self.sends + self.after} <= {200, 503}, "a send was not answered, or wrongly"
+        assert self.healths == {200}
+        assert all(each.retries for each in self.refused), "a refusal without Retry-After"
+        assert self.late_ms <= LATE_MAX_MS, "the generator did not keep its schedule: nothing was measured"
+        assert percentile(self.refused_ms, 0.99) <= REFUSED_MAX_MS
+        assert self.health_ms <= HEALTH_MAX_MS
+        assert self.normal_s is not None and self.normal_s <= NORMAL_WITHIN_S
+
+
+def step_of(load, level, capacity, tell):
+    """One whose generator kept its schedule, if others leave it the processor in one of three."""
+    for _ in range(STEP_TRIES):
+        step = Step(load, level, capacity)
+        tell(step)
+        if step.late_ms <= LATE_MAX_MS:
+            break
+    return step
+
+
 def test_sends_that_are_too_many_are_refused_at_once(tmp_path, disk, generator, tell):
     with Server(tmp_path / "server", MIGCHAT_WRITE_QUEUE=QUEUE, **disk.environment) as server:
         load = Load(server, generator, tmp_path)
@@ -127,29 +170,12 @@ def test_sends_that_are_too_many_are_refused_at_once(tmp_path, disk, generator, 
         [[sends, _]] = load.run((f"@{QUEUE // 2}", CAPACITY_S))
         assert all(each.status == 200 for each in sends)
         capacity = peak = done_a_second(sends, CAPACITY_S)
-        good = 0
         for level in LEVELS:
-            [sends, healths], [after, _] = load.run((capacity * level, LEVEL_S), (capacity / 2, AFTER_S))
-            good = done_a_second(sends, LEVEL_S)
-            peak = max(peak, good)
-            refused = [each for each in sends if each.status == 503]
-            refused_ms = [each.answered_ms for each in refused] or [0]
-            health_ms = [each.answered_ms for each in healths]
-            late_ms = percentile([each.late_ms for each in sends + healths], 0.99)
-            normal_s = normal_after_s(after)
-            tell(f"{level} x {capacity:.0f} sends a second: {len(sends) / LEVEL_S:.0f} offered, {late_ms:.1f} ms late "
-                 f"(p99), {good:.0f} done, {len(refused) / LEVEL_S:.0f} refused a second (p99 in "
-                 f"{percentile(refused_ms, 0.99):.1f} ms, all in {max(refused_ms):.1f}), /health p99 "
-                 f"{percentile(health_ms, 0.99):.1f} ms, normal again after {normal_s} s")
-            assert level < 5 or refused, "more than it can, and nothing was refused"
-            assert {each.status for each in sends + after} <= {200, 503}, "a send was not answered, or wrongly"
-            assert all(each.status == 200 for each in healths)
-            assert all(each.retries for each in refused), "a refusal without Retry-After"
-            assert late_ms <= LATE_MAX_MS, "the generator did not keep its schedule: nothing was measured"
-            assert percentile(refused_ms, 0.99) <= REFUSED_MAX_MS
-            assert percentile(health_ms, 0.99) <= HEALTH_MAX_MS
-            assert normal_s is not None and normal_s <= NORMAL_WITHIN_S
-        assert good >= GOODPUT_MIN * peak, f"{good:.0f} a second at {LEVELS[-1]} x, {peak:.0f} at best"
+            step = step_of(load, level, capacity, tell)
+            step.judge()
+            peak = max(peak, step.good)
+        assert step.good >= GOODPUT_MIN * peak, f"{step.good:.0f} a second at {level} x, {peak:.0f} at best"
         disk.heal("slow")
         there, not_there = load.judge()
-        tell(f"{there} acknowledged sends in both logs exactly once, {not_there} refused ones in neither")
+        tell(f"{there} acknowledged sends in both logs exactly once, {not_there} refused ones in neither; at {level} x "
+             f"{100 * step.good / peak:.0f} % of the {peak:.0f} a second at best")
