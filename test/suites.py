@@ -11,6 +11,7 @@ A suite is one C test executable in one build, or one run of pytest:
   release:api/...       the same against the release build, without the tests marked "slow"
   fuzz:NAME             the harnesses of test/fuzz, MIGCHAT_FUZZ_S seconds each (20), when built
   sandbox               test/api once more, on servers under the restrictions of the systemd unit
+  sandbox:activated     the same with those of the unit behind the socket, which is handed in
 
 A filter keeps what has it in its name; for pytest that is a file (asan:api/keys_test.py).
 They mostly wait, so the Python suites run two at once; all else has as many processes as there are processors.
@@ -54,6 +55,22 @@ NOT_SANDBOXED = {"privileges_test.py", "terminal_test.py"}
 NOT_SANDBOXED_TESTS = (
     "api/config_cli_test.py::test_the_default_database_is_made_below_the_working_directory",
     "api/admin_users_test.py::test_a_database_in_memory_has_its_operator_too")
+
+# A unit without a network has no listener for metrics; how it takes memory is seen without the network, too.
+NOT_HANDED = {"metrics_test.py", "metrics_store_test.py", "metrics_traffic_test.py", "memory_test.py"}
+NOT_HANDED_TESTS = (
+    *NOT_SANDBOXED_TESTS,
+    # They ask for the metrics.
+    "api/event_stream_test.py::test_a_reader_that_takes_nothing_is_dropped_after_its_time",
+    "api/events_test.py::test_equal_polls_share_one_read",
+    # They say where the server has to listen itself.
+    "api/config_cli_test.py::test_all_addresses_by_default_and_ipv6",
+    "api/config_cli_test.py::test_an_address_in_use_is_told",
+    "api/healthcheck_test.py::test_a_server_on_ipv6",
+    # They wait until connections are refused: who is behind a socket that outlives the server waits there instead.
+    "api/stopping_test.py::test_what_is_in_flight_is_finished",
+    "api/stopping_test.py::test_a_connection_of_before_may_learn_that_it_drains",
+    "api/stopping_test.py::test_a_second_signal_exits_at_once")
 
 SANITIZER_OPTIONS = {
     "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1",
@@ -181,16 +198,21 @@ def pytest_files(build):
         yield f"{build}:{relative}", path
 
 
-def sandboxed_suite(server, results_folder):
-    """The API suite once more, under the restrictions of deploy/migchat.service: run_pytest()'s arguments."""
-    restrictions = results_folder / "sandbox.json"
-    unit = (TEST.parent / "deploy/migchat.service").read_text()
+def unit_activated(results_folder):
+    """The text of the unit behind migchat.socket, made as it is for the package."""
+    path = results_folder / "migchat-activated.service"
+    subprocess.run(["cmake", f"-DACTIVATED={path}", "-P", TEST.parent / "deploy/activated.cmake"], check=True)
+    return path.read_text()
+
+
+def sandboxed_suite(name, unit, tests, server, results_folder, env, not_files, not_tests):
+    """The API suite once more, under the restrictions of a unit's text: run_pytest()'s arguments."""
+    restrictions = results_folder / f"{name.replace(':', '-')}.json"
     restrictions.write_text(json.dumps(sandbox.restrictions_of(unit)))
-    files = [TEST / "sandbox", *(path for path in sorted((TEST / "api").glob("*_test.py"))
-                                 if path.name not in NOT_SANDBOXED)]
-    return ("sandbox", files, results_folder,
-            {"MIGCHAT_SERVER": str(server), "MIGCHAT_SANDBOX": str(restrictions)}, "-m", "not slow",
-            *(f"--deselect={name}" for name in NOT_SANDBOXED_TESTS)), ()
+    files = [tests, *(path for path in sorted((TEST / "api").glob("*_test.py")) if path.name not in not_files)]
+    return (name, files, results_folder,
+            {"MIGCHAT_SERVER": str(server), "MIGCHAT_SANDBOX": str(restrictions), **env}, "-m", "not slow",
+            *(f"--deselect={test}" for test in not_tests)), ()
 
 
 def python_suites(folder, results_folder, wanted):
@@ -206,8 +228,15 @@ def python_suites(folder, results_folder, wanted):
         marks = [] if build == "asan" else ["-m", "not slow"]
         prefix = without_address_randomisation() if build == "tsan" else ()
         yield (f"{build}:python", files, results_folder, env, *marks), prefix
+    server = folder["release"] / "migchat-server"
     if wanted in "sandbox":
-        yield sandboxed_suite(folder["release"] / "migchat-server", results_folder)
+        yield sandboxed_suite("sandbox", (TEST.parent / "deploy/migchat.service").read_text(),
+                              TEST / "sandbox/sandbox_test.py", server, results_folder, {}, NOT_SANDBOXED,
+                              NOT_SANDBOXED_TESTS)
+    if wanted in "sandbox:activated":
+        yield sandboxed_suite("sandbox:activated", unit_activated(results_folder), TEST / "sandbox/activated_test.py",
+                              server, results_folder, {"MIGCHAT_HANDED": "1"}, NOT_SANDBOXED | NOT_HANDED,
+                              NOT_HANDED_TESTS)
 
 
 def run_python_suites(suites):

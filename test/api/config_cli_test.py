@@ -8,6 +8,7 @@ import pytest
 
 from support import seen
 from support.api import Api, new_name
+from support.http import has_ipv6
 from support.server import Server, environment, run
 
 CONTRACT_OPTIONS = ("--head-timeout-ms", "--body-timeout-ms", "--idle-timeout-ms",
@@ -193,7 +194,7 @@ def test_the_default_database_is_made_below_the_working_directory(tmp_path):
 def test_all_addresses_by_default_and_ipv6(tmp_path):
     with Server(tmp_path / "all", listen="0.0.0.0") as server:
         server.api.get("/health").expect(200)
-    if not os.path.exists("/proc/net/if_inet6") or not open("/proc/net/if_inet6").read():
+    if not has_ipv6():
         pytest.skip("no IPv6 on this machine")
     with Server(tmp_path / "six", listen="::1") as server:
         with pytest.raises(OSError):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from support.http import SLOWNESS
+from support.http import SLOWNESS, has_ipv6
 from support.server import environment, run
 
 
@@ -25,6 +25,7 @@ def test_the_environment_counts(server):
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 on this machine")
 @pytest.mark.parametrize("listen", ("::", "::1"))
 def test_a_server_on_ipv6(start, listen):
     server = start(listen=listen)

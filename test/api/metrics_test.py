@@ -7,6 +7,7 @@ import time
 import pytest
 
 from support import metrics, server as program
+from support.http import has_ipv6
 from support.metrics import Scrape
 
 
@@ -95,15 +96,6 @@ def test_a_port_that_is_taken_does_not_keep_the_server_from_serving(watched, sta
     other.api.get("/health").expect(200)
     failed = other.wait_event("listen_failed")
     assert (failed["for"], failed["level"], failed["port"]) == ("metrics", "warn", metrics.port_of(watched))
-
-
-def has_ipv6():
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-        return True
-    except OSError:
-        return False
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="no IPv6 on this machine")

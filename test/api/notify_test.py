@@ -8,14 +8,14 @@ import time
 import pytest
 
 from support.http import SLOWNESS
-from support.systemd import Notified, abstract_name
+from support.systemd import Notified, notify_name
 
 WATCHDOG_S = 1
 
 
 @pytest.fixture(name="notified")
 def fixture_notified():
-    with Notified(abstract_name()) as notified:
+    with Notified(notify_name()) as notified:
         yield notified
 
 

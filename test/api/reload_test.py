@@ -13,7 +13,7 @@ from support import seen
 from support.api import new_name
 from support.http import SLOWNESS, Connection, request_bytes
 from support.server import Server, binary, environment
-from support.systemd import Notified, abstract_name
+from support.systemd import Notified, notify_name
 
 DEADLINE_S = 20 * SLOWNESS
 RELOADS = 50
@@ -176,7 +176,7 @@ def test_a_flag_and_a_variable_still_win_over_the_file(tmp_path):
 
 
 def test_systemd_is_told_of_a_reload(tmp_path):
-    with Notified(abstract_name()) as notified:
+    with Notified(notify_name()) as notified:
         reloaded = Reloaded(tmp_path, NOTIFY_SOCKET=notified.name)
         notified.wait("READY")
         before_us = time.monotonic_ns() // 1000

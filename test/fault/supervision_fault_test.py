@@ -11,14 +11,14 @@ from support import seen
 from support.api import Api
 from support.rust_database import RustDatabase, password_hash
 from support.server import Server
-from support.systemd import Notified, abstract_name
+from support.systemd import Notified, notify_name
 
 WATCHDOG_S = 1
 
 
 @pytest.fixture(name="notified")
 def fixture_notified():
-    with Notified(abstract_name()) as notified:
+    with Notified(notify_name()) as notified:
         yield notified
 
 

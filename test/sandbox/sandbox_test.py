@@ -34,7 +34,7 @@ def sandboxed(restrictions, folder, code):
 
 @pytest.mark.parametrize("what", DENIED)
 def test_it_is_denied(restrictions, tmp_path, what):
-    if what.startswith("a file") and (why := json.loads(restrictions.read_text())["unmounted"]):
+    if what.startswith("a file") and (why := json.loads(restrictions.read_text())["refused"]):
         pytest.skip(f"no server ran on the file system that the unit gives it, to read only: {why}")
     done = sandboxed(restrictions, tmp_path, DENIED[what])
     assert done.stdout == "begun\n", "not even begun: " + done.stderr

@@ -103,6 +103,16 @@ class Response:
         return self
 
 
+def has_ipv6():
+    """Containers often have not even the loopback address."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
 def unique_members(pairs):
     members = dict(pairs)
     if len(members) != len(pairs):

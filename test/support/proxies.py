@@ -26,9 +26,10 @@ def run(*command, **more):
 
 
 def free_ports(count):
+    """Free on every address, since Caddy listens on all: other tests' connections end slowly on some of them."""
     probes = [socket.socket() for _ in range(count)]
     for probe in probes:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind(("0.0.0.0", 0))
     ports = [probe.getsockname()[1] for probe in probes]
     for probe in probes:
         probe.close()

@@ -3,22 +3,26 @@
     sandbox.py RESTRICTIONS WRITABLE:… PROGRAM [ARGUMENT]…
 
 RESTRICTIONS is a file made by restrictions_of(). Done: the system-call filter with its groups, address
-families, no memory both writable and executable, no new privileges, no capabilities. Where mounts are
-allowed (`unmounted`) also a file system that can be read, and written below WRITABLE only.
-Not done: another user, /tmp and /dev of its own, what is hidden in /proc.
+families, no memory both writable and executable, no new privileges, no capabilities. Where this machine allows
+namespaces also a file system that can be read, and written below WRITABLE only, and with PrivateNetwork= a network
+of which only the loopback interface is there.
+Not done: another user, /tmp and /dev of its own, what is hidden in /proc, IPAddressDeny=.
 """
 
 import ctypes
+import fcntl
 import json
 import os
 import re
 import socket
+import struct
 import subprocess
 import sys
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = (
     1, 2, 4, 8, 32, 4096, 16384, 1 << 18)
-CLONE_NEWNS = 0x20000
+CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
+SIOCSIFFLAGS, IFF_UP = 0x8914, 1
 PR_CAPBSET_READ, PR_CAPBSET_DROP, PR_SET_SECUREBITS, PR_SET_NO_NEW_PRIVS = 23, 24, 28, 38
 NOROOT_LOCKED = 3
 PROT_WRITE, PROT_EXEC = 2, 4
@@ -43,15 +47,15 @@ def unit_values(text, key):
     return values
 
 
-def mounts_refused():
-    """Why this machine lets nobody have mounts of its own, or None. Asked of another process, since it cannot be
-    undone; containers without CAP_SYS_ADMIN refuse it to root, too."""
-    done = subprocess.run(["unshare", "--mount", "true"], capture_output=True, text=True, check=False)
+def namespaces_refused():
+    """Why this machine lets nobody have mounts and a network of its own, or None. Asked of another process, since it
+    cannot be undone; containers without CAP_SYS_ADMIN refuse it to root, too."""
+    done = subprocess.run(["unshare", "--mount", "--net", "true"], capture_output=True, text=True, check=False)
     return done.stderr.strip() if done.returncode != 0 else None
 
 
 def restrictions_of(unit):
-    """What the text of a unit restricts, as plain data; `unmounted` is why its file system is left open here."""
+    """What the text of a unit restricts, as plain data; `refused` is why file system and network are left open here."""
     calls = group_calls("@default")
     for line in unit_values(unit, "SystemCallFilter"):
         names = set()
@@ -62,7 +66,8 @@ def restrictions_of(unit):
     assert unit_values(unit, "ProtectSystem") == ["strict"]
     assert unit_values(unit, "SystemCallErrorNumber") == ["EPERM"]
     families = " ".join(unit_values(unit, "RestrictAddressFamilies")).split()
-    return {"calls": sorted(calls), "families": families, "unmounted": mounts_refused()}
+    return {"calls": sorted(calls), "families": families, "refused": namespaces_refused(),
+            "private_network": unit_values(unit, "PrivateNetwork") == ["yes"]}
 
 
 def libc_call(function, *arguments):
@@ -87,6 +92,13 @@ def file_system_close(libc, writable):
                    if word in row[5].split(","))
         if libc.mount(None, point.encode(), None, MS_REMOUNT | MS_BIND | MS_RDONLY | kept, None) != 0 and point == "/":
             raise OSError(ctypes.get_errno(), "the file system cannot be made read-only")
+
+
+def network_close(libc):
+    """What listens already, and is handed in, stays in the network where it was made."""
+    libc_call(libc.unshare, CLONE_NEWNET)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP))
 
 
 def capabilities_drop(libc):
@@ -121,8 +133,10 @@ def main():
         restrictions = json.load(file)
     writable, program = sys.argv[2].split(":"), sys.argv[3:]
     libc = ctypes.CDLL(None, use_errno=True)
-    if not restrictions["unmounted"]:
+    if not restrictions["refused"]:
         file_system_close(libc, writable)
+        if restrictions["private_network"]:
+            network_close(libc)
     if os.geteuid() == 0:
         capabilities_drop(libc)
     libc_call(libc.prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)

@@ -11,6 +11,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -111,6 +112,9 @@ class Server:
         """Start the process without waiting until it listens."""
         assert self.process is None, "started twice"
         self.lines = []
+        if self.handed is None and os.environ.get("MIGCHAT_HANDED"):
+            # As migchat.socket does it, once: the socket outlives the server.
+            self.handed = socket.create_server(("127.0.0.1", 0), backlog=4096)
         arguments, passed = systemd.handing(self.sandboxed(), self.handed)
         self.process = subprocess.Popen(
             arguments, env=self.env, cwd=self.directory, stdin=subprocess.DEVNULL, pass_fds=passed,
