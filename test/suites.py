@@ -46,7 +46,11 @@ PYTEST_HANG_S = 240  # one test this long shows every thread's stack
 FUZZ_S = int(os.environ.get("MIGCHAT_FUZZ_S", "20"))
 NOT_PYTEST = {"lint", "support", "unit", "contract", "deb", "image", "sandbox"}  # without a binary, or run apart
 # Where the loop, the lanes and the writer hand most to each other.
-TSAN_FILES = {"api/events_test.py", "api/event_stream_test.py", "api/websocket_test.py", "torture/cut_test.py"}
+TSAN_FILES = {
+    "api/blocks_test.py", "api/concurrency_test.py", "api/event_stream_test.py", "api/events_test.py",
+    "api/reload_test.py", "api/renames_test.py", "api/sessions_test.py", "api/stopping_test.py",
+    "api/websocket_test.py", "torture/crowd_test.py", "torture/cut_test.py", "torture/idle_test.py",
+    "torture/kill_test.py", "torture/slow_test.py"}
 RELEASE_ONLY = {"readme", "deploy"}  # what a reader does and what is packaged is done with the release build
 
 # They start the server as root or at a terminal, which the unit never does.
@@ -75,7 +79,7 @@ NOT_HANDED_TESTS = (
 SANITIZER_OPTIONS = {
     "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
-    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
+    "TSAN_OPTIONS": f"halt_on_error=1:second_deadlock_stack=1:suppressions='{TEST}/tsan.supp'",
 }
 
 

@@ -32,3 +32,7 @@ def test_what_was_skipped_is_told_in_the_end(tmp_path, monkeypatch, capsys):
     assert suites.main() == 0
     told = capsys.readouterr().out.splitlines()
     assert told[-2:] == ["NOT TRIED lint: 2 skipped: no mounts here", "1 passed, 0 failed"]
+
+
+def test_what_the_thread_sanitizer_is_to_run_is_there():
+    assert suites.TSAN_FILES == {str(path.relative_to(suites.TEST)) for _, path in suites.pytest_files("tsan")}

@@ -79,6 +79,7 @@ class Member:
                 return response
             except LOST as fault:
                 self.repeated += 1
+                assert not self.crowd.has_failed, "the test has failed meanwhile"
                 assert time.monotonic() < deadline_s, f"{method} {target} is never answered: {fault!r}"
                 time.sleep(0.003)  # it may be restarting: nothing to wait on
 
@@ -212,6 +213,7 @@ class Crowd:
         self.members = [Member(self, account) for account in accounts]
         self.names.update({account.username: account.user_id for account in accounts})
         self.faults = []
+        self.has_failed = False  # nobody will start the server again
         self.stops = threading.Event()
         self.threads = []
 
@@ -223,7 +225,8 @@ class Crowd:
             thread.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
+        self.has_failed = kind is not None
         self.stops.set()
         for thread in self.threads:
             thread.join()

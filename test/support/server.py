@@ -163,8 +163,8 @@ class Server:
         took_s = time.monotonic() - begun
         self._reader.join()
         self.process = None
+        self.check_sanitizer()
         log = self.log()
-        assert not SANITIZER_REPORT.search(log), log
         if status is not None:
             assert process.returncode == status, f"exit {process.returncode}\n{log}"
         else:
@@ -174,12 +174,13 @@ class Server:
         return took_s
 
     def kill(self):
-        """SIGKILL, as a crash would end it."""
+        """SIGKILL, as a crash would end it; a sanitizer may have ended it before."""
         process, self.process = self.process, None
         if process is not None:
             process.kill()
             process.wait()
             self._reader.join()
+            self.check_sanitizer()
 
     def restart(self):
         if self.process is not None:
@@ -207,6 +208,11 @@ class Server:
     def log(self):
         with self._changed:
             return "\n".join(self.lines[-60:])
+
+    def check_sanitizer(self):
+        log = "\n".join(self.lines)
+        begins = SANITIZER_REPORT.search(log)
+        assert not begins, log[begins.start():]
 
     def events(self, name=None):
         with self._changed:

@@ -31,6 +31,7 @@ def kill_and_start(server):
                     return (time.monotonic() - begun_s) * 1000
         except (Closed, OSError):
             pass
+        assert server.process.poll() is None, server.log()
         assert time.monotonic() < deadline_s, "it does not come back"
         time.sleep(0.001)  # it is opening; its answer is what is waited for
 
