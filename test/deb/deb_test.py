@@ -1,66 +1,25 @@
 """The Debian package as ./run deb makes it: judged, built twice, and a whole life in a throw-away root.
 
-Needs root (chroot). The root is made by debootstrap from the Debian archive this machine is configured for,
-once, and kept below build/; each test has a copy. Nothing of this machine is installed or started but the
-server, in the root, on loopback.
+Nothing of this machine is installed or started but the server, in the root (conftest.py), on loopback.
 """
 
 import hashlib
 import json
 import os
-import pathlib
 import pty
 import re
 import select
 import shutil
 import signal
-import subprocess
 import time
 
 import pytest
 
-from support.api import Api
-from support.http import SLOWNESS
+from support.package import (BUILD, CONF, NAME, ROOT, Served, depends, files, inside, install, later, made_in, run,
+                             status)
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = ROOT / "build"
-NAME = "migchat-server"
-CONF = "etc/migchat/migchat.conf"
 WANTED = "etc/systemd/system/multi-user.target.wants/migchat.service"
-DEADLINE_S = 60 * SLOWNESS
 TYPED_DEADLINE_S = 30
-
-
-def run(*command, **options):
-    """Run to the end; its output as text, and a complaint with it if it failed."""
-    done = subprocess.run([str(each) for each in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, errors="replace", check=False, **options)
-    assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}"
-    return done.stdout
-
-
-def made_in(folder, **variables):
-    """./run deb in this copy of the repository: {file name: bytes}."""
-    run(folder / "run", "deb", env={**os.environ, **variables})
-    return {path.name: path.read_bytes() for path in (folder / "build/deb").iterdir()}
-
-
-@pytest.fixture(scope="session", name="made")
-def fixture_made():
-    return made_in(ROOT)
-
-
-@pytest.fixture(scope="session", name="deb")
-def fixture_deb(made):
-    (name,) = [name for name in made if name.endswith(".deb")]
-    return BUILD / "deb" / name
-
-
-@pytest.fixture(scope="session", name="unpacked")
-def fixture_unpacked(deb, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("unpacked")
-    run("dpkg-deb", "-x", deb, folder)
-    return folder
 
 
 # --- the file -------------------------------------------------------------------------------------
@@ -114,10 +73,6 @@ def test_checksums_and_sbom_are_beside_it(made, deb):
             linked[relation["relationshipType"]].add(relation["relatedSpdxElement"].removeprefix("SPDXRef-"))
     assert {"libllhttp-dev", "libxxhash-dev"} <= linked["STATIC_LINK"]
     assert linked["DYNAMIC_LINK"] == set(depends(deb))
-
-
-def depends(deb):
-    return [re.split(r"[ (:]", each.strip())[0] for each in run("dpkg-deb", "-f", deb, "Depends").split(",")]
 
 
 def test_it_depends_on_what_the_program_loads(deb, unpacked):
@@ -209,99 +164,6 @@ def test_zsh_completes(unpacked, line, completed):
 
 
 # --- a life in a root -----------------------------------------------------------------------------
-
-@pytest.fixture(scope="session", name="base")
-def fixture_base(deb):
-    """A small Debian of this machine's release with systemd (not running) and what the package needs."""
-    release = pathlib.Path("/etc/os-release").read_text(encoding="utf-8")
-    codename = re.search(r"^VERSION_CODENAME=(\w+)", release, re.MULTILINE)[1]
-    packages = ",".join(sorted({*depends(deb), "systemd"} - {"libc6"}))
-    base = BUILD / f"deb-base-{codename}"
-    stamp = base.with_suffix(".packages")
-    if not stamp.exists() or stamp.read_text() != packages:
-        shutil.rmtree(base, ignore_errors=True)
-        stamp.unlink(missing_ok=True)
-        archive = run(ROOT / "deps/archives").split()[0]
-        run("debootstrap", "--variant=minbase", f"--include={packages}", codename, base, archive)
-        stamp.write_text(packages)
-    return base
-
-
-@pytest.fixture(name="root")
-def fixture_root(base, tmp_path):
-    root = tmp_path / "root"
-    run("cp", "-a", base, root)
-    yield root
-    shutil.rmtree(root, ignore_errors=True)
-
-
-def inside(root, *command):
-    return run("chroot", root, *command, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C",
-                                              "DEBIAN_FRONTEND": "noninteractive"})
-
-
-def install(root, deb, *options):
-    shutil.copy(deb, root / "package.deb")
-    output = inside(root, "dpkg", *options, "-i", "/package.deb")
-    (root / "package.deb").unlink()
-    return output
-
-
-def status(root):
-    return inside(root, "dpkg-query", "-W", "-f", "${Status}", NAME)
-
-
-def later(deb, folder, change=lambda unpacked: None):
-    """The same package in a later version, with a change."""
-    unpacked = folder / "later"
-    run("dpkg-deb", "-R", deb, unpacked)
-    control = unpacked / "DEBIAN/control"
-    control.write_text(re.sub(r"^Version: .*", "Version: 99.0-1", control.read_text(), flags=re.MULTILINE))
-    change(unpacked)
-    run("dpkg-deb", "--root-owner-group", "-b", unpacked, folder / "later.deb")
-    return folder / "later.deb"
-
-
-def files(root):
-    """Every path of the root but dpkg's own books, logs and caches."""
-    beside = re.compile(r"(var/lib/dpkg|var/log|var/cache|proc|sys|dev|run)(/|$)")
-    found = set()
-    for folder, folders, names in os.walk(root):
-        for name in folders + names:
-            path = os.path.relpath(os.path.join(folder, name), root)
-            if not beside.match(path):
-                found.add(path)
-    return found
-
-
-class Served:
-    """The installed server, run in the root by the user that the package made."""
-
-    def __init__(self, root):
-        (root / "var/lib/migchat").mkdir(exist_ok=True)
-        inside(root, "chown", "migchat:migchat", "/var/lib/migchat")
-        self.process = subprocess.Popen(
-            ["chroot", "--userspec=migchat:migchat", str(root), "/usr/bin/migchat-server", "serve", "--port=0",
-             "--log-format=json"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            text=True, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
-        os.set_blocking(self.process.stderr.fileno(), False)
-
-    def __enter__(self):
-        deadline = time.monotonic() + DEADLINE_S
-        log = ""
-        while True:
-            found = re.search(r'"event":"listening".*?"port":(\d+)', log)
-            if found:
-                return Api(int(found[1]))
-            select.select([self.process.stderr], [], [], max(0, deadline - time.monotonic()))
-            assert time.monotonic() < deadline and self.process.poll() is None, log
-            log += self.process.stderr.read() or ""
-
-    def __exit__(self, *_):
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(DEADLINE_S) == 0
-        self.process.stderr.close()
-
 
 def test_it_is_installed_serves_and_goes(root, deb):
     before = files(root)
