@@ -34,6 +34,11 @@
 #define WRITE_BATCH_MAX 256u
 #define READ_BATCH_MAX 64u
 #define HASH_BATCH_MAX 1u
+/* Who logs in waits no longer than this for others' hashes, whatever one costs: clients give up
+ * soon after, and a hash for them would be for nobody. */
+#define HASH_WAIT_MAX_MS 3000u
+/* Of bcrypt at cost 0, about; the first hash says better. */
+#define HASH_COST_0_NS UINT64_C(64000)
 /* Hashing must not take the processor from the loop, the writer and the readers. */
 #define HASH_NICE 10
 
@@ -69,6 +74,9 @@ void crew_prepare(const struct config *config, struct readiness *readiness, stru
                                 .batch_max = WRITE_BATCH_MAX},
                 [LANE_HASH] = {.queue_max = (unsigned)config_number(config, OPTION_HASH_QUEUE),
                                .batch_max = HASH_BATCH_MAX,
+                               .wait_max_ms = HASH_WAIT_MAX_MS,
+                               .first_run_ns = HASH_COST_0_NS
+                                               << config_number(config, OPTION_PASSWORD_COST),
                                .nice = HASH_NICE},
             },
     };

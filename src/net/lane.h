@@ -7,7 +7,8 @@
  * A lane is one queue with one or more threads. Lent exchanges are staged on the loop and handed
  * over once a turn (one lock, one signal only if a thread waits). A thread takes all that is
  * queued, up to its batch limit, runs it and returns it with one wake-up of the loop. The number
- * of exchanges on a lane is counted on the loop, so a full lane is refused without a lock.
+ * of exchanges on a lane is counted on the loop, so a full lane is refused without a lock. Where
+ * one may take long, a lane is full when who comes would wait too long for its turn.
  */
 #ifndef MIGCHAT_NET_LANE_H
 #define MIGCHAT_NET_LANE_H
@@ -53,7 +54,11 @@ struct lane_plan {
     unsigned thread_count;      /* 0: this lane's exchanges run on the write lane (:memory:) */
     unsigned queue_max;         /* exchanges lent at once; above it 503 */
     unsigned batch_max;         /* exchanges a thread takes at once */
-    int nice;                   /* added to the thread's niceness (hash lane) */
+    /* Above 0: 503 also for who would wait longer than this, by how long the last ones took;
+     * batch_max is 1. */
+    unsigned wait_max_ms;
+    uint64_t first_run_ns; /* how long one is thought to take before any was run */
+    int nice;              /* added to the thread's niceness (hash lane) */
 };
 
 struct lanes;

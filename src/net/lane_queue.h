@@ -43,6 +43,10 @@ struct lane_queue {
     struct lane_plan plan;
     struct lane_thread *threads;
 
+    /* The threads' and the loop's: how long one takes, by the last ones. Kept only where
+     * plan.wait_max_ms is set. */
+    _Atomic uint64_t run_ns;
+
     uv_mutex_t lock; /* of what follows */
     uv_cond_t filled;
     struct list queued;

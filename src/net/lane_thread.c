@@ -14,6 +14,8 @@
 /* How long the write lane is idle before it rests once more. */
 #define LANE_IDLE_REST_NS (1000u * 1000u * 1000u)
 #define NS_PER_MS 1000000u
+/* How many of the last runs say how long one takes. */
+#define RUNS_REMEMBERED 4
 
 /* What is left for the write lane to do between batches. */
 enum rest {
@@ -29,6 +31,7 @@ static bool batch_more(struct batch_source *source, struct list *batch);
 static void waits_count(struct lane_thread *thread, struct list *before, struct list *end,
                         uint64_t now_ns);
 static bool thread_run(struct lane_thread *thread, struct list *batch);
+static void run_time_note(struct lane_queue *queue, uint64_t took_ns);
 static enum rest thread_rest(struct lane_thread *thread, enum rest rest);
 static void thread_fail(struct lane_thread *thread);
 static uint64_t busy_begin(const struct lane_thread *thread);
@@ -156,7 +159,12 @@ static bool thread_run(struct lane_thread *thread, struct list *batch)
     enum work_verdict verdict = WORK_DONE;
 
     if (!atomic_load(&lanes->is_refusing)) {
+        uint64_t since_ns = queue->plan.wait_max_ms > 0 ? clock_monotonic_ns() : 0;
+
         verdict = lanes->work->run(thread->services, batch, &thread->source);
+        if (since_ns > 0) {
+            run_time_note(queue, clock_monotonic_ns() - since_ns);
+        }
         histogram_add(&thread->traffic->batch_sizes, &histogram_of_sizes, thread->batch_count);
     }
     if (verdict == WORK_FATAL) {
@@ -172,6 +180,15 @@ static bool thread_run(struct lane_thread *thread, struct list *batch)
         uv_async_send(&lanes->returned);
     }
     return verdict == WORK_MORE;
+}
+
+/* Two threads at once may lose a run: it is an estimate. */
+static void run_time_note(struct lane_queue *queue, uint64_t took_ns)
+{
+    uint64_t before_ns = atomic_load(&queue->run_ns);
+
+    atomic_store(&queue->run_ns,
+                 before_ns - before_ns / RUNS_REMEMBERED + took_ns / RUNS_REMEMBERED);
 }
 
 static enum rest thread_rest(struct lane_thread *thread, enum rest rest)

@@ -324,6 +324,43 @@ static void a_full_lane_refuses_but_not_a_stream_that_has_begun(void **state)
     assert_int_equal(exchanges[2]->response.status, 0);
 }
 
+/* A run takes 600 ms, it is thought; those here take next to nothing, which is noticed. */
+static void a_lane_refuses_who_would_wait_too_long(void **state)
+{
+    (void)state;
+    plans[LANE_HASH].batch_max = 1;
+    plans[LANE_HASH].wait_max_ms = 1000;
+    plans[LANE_HASH].first_run_ns = UINT64_C(600) * 1000 * 1000;
+    start(false, 0);
+    assert_true(lend(0, &hash_route));
+    assert_true(lend(1, &hash_route));
+    assert_false(lend(2, &hash_route));
+    assert_int_equal(tally_read(&traffic.lanes[LANE_HASH].refused), 1);
+    exchanges[2]->is_resumed = true;
+    assert_true(lend(2, &hash_route));
+    while (returned_count < 3) {
+        uv_run(&loop, UV_RUN_ONCE);
+    }
+    returned_goal = 6;
+    for (unsigned i = 3; i < 6; i++) {
+        assert_true(lend(i, &hash_route));
+    }
+}
+
+/* However long one takes: it waits for nobody. */
+static void a_free_thread_takes_one_that_takes_long(void **state)
+{
+    (void)state;
+    plans[LANE_HASH].batch_max = 1;
+    plans[LANE_HASH].thread_count = 2;
+    plans[LANE_HASH].wait_max_ms = 100;
+    plans[LANE_HASH].first_run_ns = UINT64_C(1000) * 1000 * 1000;
+    start(false, 2);
+    assert_true(lend(0, &hash_route));
+    assert_true(lend(1, &hash_route));
+    assert_false(lend(2, &hash_route));
+}
+
 static void a_lane_without_threads_is_the_write_lane(void **state)
 {
     (void)state;
@@ -424,6 +461,8 @@ int main(void)
         TEST(a_batch_takes_in_what_comes_while_it_is_run),
         TEST(a_batch_may_ask_for_rest_before_the_next),
         TEST(a_full_lane_refuses_but_not_a_stream_that_has_begun),
+        TEST(a_lane_refuses_who_would_wait_too_long),
+        TEST(a_free_thread_takes_one_that_takes_long),
         TEST(a_lane_without_threads_is_the_write_lane),
         TEST(lane_threads_are_named_niced_and_leave_signals_alone),
         TEST(the_write_lane_rests_after_a_batch_and_once_when_idle),
