@@ -204,13 +204,14 @@ FOLLOWERS = {"stream": StreamFollower, "socket": SocketFollower, "poll": PollFol
 
 class Sender(Peer):
     """Sends one message after the other: next_send() gives (token, name, text) or None at the end;
-    on_sent(message_id) is told of each that is committed."""
+    on_sent(message_id) is told of each that is committed, and asked_s is when it was asked for."""
 
     def __init__(self, port, next_send, on_sent):
         super().__init__(port)
         self.next_send = next_send
         self.on_sent = on_sent
         self.is_done = False
+        self.asked_s = 0.0
         self.ask()
 
     def ask(self):
@@ -219,6 +220,7 @@ class Sender(Peer):
             self.is_done = True
             return
         token, name, text = following
+        self.asked_s = time.monotonic()
         body = json.dumps({"to_username": name, "content": text}).encode()
         self.send(request_bytes("POST", "/api/messages/send",
                                 [*bearer(token), ("Content-Type", "application/json")], body))

@@ -15,14 +15,20 @@ SLOW_EACH, READERS_EACH = torture.size(100, 100), 10
 ROUNDS = torture.size(30, 200)
 HISTORY, HISTORY_BYTES = 200, 6000  # more than a socket takes that nobody reads
 TEXT_BYTES = 2000
+# What a machine that does much else adds is not there each time; what the server adds is.
+TRIES_MAX = 3
+SHARES = (0.5, 0.99)
+LATE_MS = 50 * SLOWNESS  # far above what they differ by on a quiet machine
 # A sleeper's own: the connection, its stream, its output and the rest of an event of the history.
 HELD_MAX_BYTES = HISTORY_BYTES + 6 * 1024
 GROWTH_MAX_BYTES = 4 << 20
 
 
 def send_rounds(server, crowd, texts, told):
-    """Each text to everybody followed; how long after each commit's answer each reader had it, in ms."""
-    committed = {}
+    """Each text to everybody followed; how long after it was sent each reader had it, in ms, sorted.
+
+    Not from its answer, which a loop that is held up would hold up, too."""
+    asked = {}
     told.clear()
     pairs = iter([(name_of(person), text) for text in texts for person in range(1, PEOPLE + 1)])
 
@@ -30,13 +36,16 @@ def send_rounds(server, crowd, texts, told):
         name, text = next(pairs, (None, None))
         return None if name is None else (token_of(PEOPLE + 1), name, text)
 
-    sender = crowd.add(Sender(server.port, next_send,
-                              lambda message_id: committed.setdefault(message_id, time.monotonic())))
+    sender = crowd.add(Sender(server.port, next_send, lambda message_id: asked.setdefault(message_id, sender.asked_s)))
     readers = sum(hasattr(peer, "token") for peer in crowd.peers.values())
     wanted = len(texts) * readers
     crowd.run(lambda: sender.is_done and len(told) >= wanted)
     assert len(told) == wanted
-    return [(when_s - committed[message_id]) * 1000 for (_, message_id), when_s in told.items()]
+    return sorted((when_s - asked[message_id]) * 1000 for (_, message_id), when_s in told.items())
+
+
+def are_delayed(beside_ms, alone_ms):
+    return any(percentile(beside_ms, share) > 4 * percentile(alone_ms, share) + LATE_MS for share in SHARES)
 
 
 def test_who_does_not_read_delays_nobody_and_costs_little(tmp_path, tell):
@@ -78,6 +87,9 @@ def test_who_does_not_read_delays_nobody_and_costs_little(tmp_path, tell):
         stalled_bytes = server.rss_bytes()
         beside_ms = send_rounds(server, crowd, texts(), told)
         after_bytes = server.rss_bytes()
+        for _ in range(1, TRIES_MAX):
+            if are_delayed(beside_ms, alone_ms):
+                beside_ms = send_rounds(server, crowd, texts(), told)
         for peer in slow:
             peer.socket.close()
 
@@ -87,8 +99,8 @@ def test_who_does_not_read_delays_nobody_and_costs_little(tmp_path, tell):
          f"median {percentile(beside_ms, 0.5):.2f} ms, p99 {percentile(beside_ms, 0.99):.2f} ms; "
          f"memory: {before_bytes >> 10} KiB, stalled {stalled_bytes >> 10} KiB ({held_bytes:.0f} bytes each), "
          f"{ROUNDS * PEOPLE} messages later {after_bytes >> 10} KiB")
-    # Far above what they differ by on a quiet machine; a queue for each would show in memory.
-    assert percentile(beside_ms, 0.5) < 4 * percentile(alone_ms, 0.5) + 50 * SLOWNESS
+    late = are_delayed(beside_ms, alone_ms)
+    assert not late, f"they were delayed {TRIES_MAX} times"
     if not SANITIZED:
         assert held_bytes <= HELD_MAX_BYTES
         assert after_bytes - stalled_bytes <= GROWTH_MAX_BYTES
