@@ -89,9 +89,8 @@ struct walk_state {
     struct message_walk wanted;
     int64_t next_seq; /* all conversations: exclusive bound of what is to come; one: the entry */
     struct query query;
-    struct entry row;     /* where `query` is */
-    bool has_content;     /* `content` must be ended */
-    struct query content; /* whose text `row` has, when it is a long one */
+    struct entry row;   /* where `query` is */
+    bool joins_content; /* it has met a long message */
 };
 
 struct store {

@@ -31,20 +31,32 @@ enum error store_content_add(struct store *store, int64_t message_id, struct str
     return query_run(&query);
 }
 
-enum error content_find(struct store *store, int64_t message_id, struct query *out_query,
+enum error content_find(struct store *store, int64_t message_id, struct arena *arena,
                         struct str *out_text)
 {
     struct query query = query_read(store, CONTENT_FIND);
+    struct str text = {NULL, 0};
+    enum error error;
 
     query_bind_int(&query, message_id);
     if (query_step(&query)) {
-        *out_text = query_text(&query, 0);
-    } else if (query.error == OK) {
-        log_event(LOG_ERROR, "content_missing", LOG_INT("message", message_id), LOG_END);
-        query.error = ERROR_INTERNAL;
+        text = query_text_copy(&query, 0, arena);
     }
-    *out_query = query;
-    return query.error;
+    error = query_end(&query);
+    if (error != OK) {
+        return error;
+    }
+    if (text.ptr == NULL) {
+        return content_missing(message_id);
+    }
+    *out_text = text;
+    return OK;
+}
+
+enum error content_missing(int64_t message_id)
+{
+    log_event(LOG_ERROR, "content_missing", LOG_INT("message", message_id), LOG_END);
+    return ERROR_INTERNAL;
 }
 
 enum error content_release(struct store *store, int64_t message_id)

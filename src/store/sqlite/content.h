@@ -23,10 +23,11 @@ static inline bool entry_is_without_its_text(const struct entry *entry)
     return entry->text.ptr == NULL && entry_kind_is_message(entry->kind);
 }
 
-/* Begins a look-up that the caller ends; the text is borrowed until then. INTERNAL, and in the log,
- * without such a row: an entry never comes without its content. */
-MUST_CHECK enum error content_find(struct store *store, int64_t message_id, struct query *out_query,
+/* The text of a message whose entry has none, in the arena. */
+MUST_CHECK enum error content_find(struct store *store, int64_t message_id, struct arena *arena,
                                    struct str *out_text);
+/* INTERNAL, and it is logged: an entry is never given without its content. */
+MUST_CHECK enum error content_missing(int64_t message_id);
 /* An entry of it is being removed, and it with the last one. */
 MUST_CHECK enum error content_release(struct store *store, int64_t message_id);
 

@@ -18,7 +18,6 @@ static const char ENTRY_FIND[] =
     "SELECT " ENTRY_COLUMNS " FROM log WHERE account_id = ?1 AND seq = ?2";
 
 static enum error head_find(struct store *store, int64_t account_id, struct log_head *out_head);
-static enum error text_find(struct store *store, struct arena *arena, struct entry *entry);
 
 enum error store_entry_append(struct store *store, int64_t account_id, const struct entry *entry,
                               int64_t previous_seq, int64_t *out_seq)
@@ -102,7 +101,7 @@ enum error store_entry_find(struct store *store, int64_t account_id, int64_t seq
     }
     error = query_end(&query);
     if (error == OK && found && entry_is_without_its_text(&entry)) {
-        error = text_find(store, arena, &entry);
+        error = content_find(store, entry.ref, arena, &entry.text);
     }
     if (error != OK) {
         return error;
@@ -112,16 +111,4 @@ enum error store_entry_find(struct store *store, int64_t account_id, int64_t seq
         *out_entry = entry;
     }
     return OK;
-}
-
-static enum error text_find(struct store *store, struct arena *arena, struct entry *entry)
-{
-    struct query query;
-    enum error error = content_find(store, entry->ref, &query, &entry->text);
-
-    if (error == OK) {
-        entry->text = arena_copy(arena, entry->text);
-    }
-    (void)!query_end(&query); /* what it would tell, the look-up told */
-    return error;
 }

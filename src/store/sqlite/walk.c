@@ -7,6 +7,9 @@
  *
  * Upwards: one range scan of everything, since streams leave nothing out.
  *
+ * A long message's text stands in table content. A walk begins without that table and goes on with
+ * it from the first such message, read again: short ones pay nothing for it.
+ *
  * An entry's numbers are not fetched column by column: the row hands them all to an SQL function of
  * ours, log_entry, for half the price. The text is borrowed from the statement, so the statement
  * stays where it is until the next step.
@@ -18,14 +21,28 @@
 /* A row stepped over costs a third of a seek. */
 #define WALK_STEPPED_OVER_MAX 3
 
-#define ENTRY_SQL "log_entry(seq, kind, other_id, ref, created_at_ms), text"
+/* Two forms of each statement: with the contents that stand beside the logs, and without. */
+#define ENTRY_SQL "SELECT log_entry(seq, kind, other_id, ref, created_at_ms), "
+#define TEXT_IN_LOG "text"
+#define TEXT_OF_EITHER "coalesce(log.text, content.text)"
+#define LOG_ALONE " FROM log"
+/* An entry with its own text has no key to look for. */
+#define LOG_AND_CONTENT                                                                            \
+    " FROM log LEFT JOIN content"                                                                  \
+    " ON message_id = CASE WHEN log.text IS NULL AND kind IN (1, 2) THEN ref END"
 
-static const char WALK_ALL[] = "SELECT " ENTRY_SQL " FROM log WHERE account_id = ?1"
-                               " AND seq < ?2 ORDER BY seq DESC";
-static const char WALK_UPWARDS[] = "SELECT " ENTRY_SQL " FROM log WHERE account_id = ?1"
-                                   " AND seq > ?2 ORDER BY seq";
-static const char WALK_ONE[] =
-    "SELECT " ENTRY_SQL ", chain FROM log WHERE account_id = ?1 AND seq = ?2";
+#define WALK_ALL(text, tables)                                                                     \
+    ENTRY_SQL text tables " WHERE account_id = ?1 AND seq < ?2 ORDER BY seq DESC"
+#define WALK_UPWARDS(text, tables)                                                                 \
+    ENTRY_SQL text tables " WHERE account_id = ?1 AND seq > ?2 ORDER BY seq"
+#define WALK_ONE(text, tables) ENTRY_SQL text ", chain" tables " WHERE account_id = ?1 AND seq = ?2"
+
+static const char *const walk_all[] = {WALK_ALL(TEXT_IN_LOG, LOG_ALONE),
+                                       WALK_ALL(TEXT_OF_EITHER, LOG_AND_CONTENT)};
+static const char *const walk_upwards[] = {WALK_UPWARDS(TEXT_IN_LOG, LOG_ALONE),
+                                           WALK_UPWARDS(TEXT_OF_EITHER, LOG_AND_CONTENT)};
+static const char *const walk_one[] = {WALK_ONE(TEXT_IN_LOG, LOG_ALONE),
+                                       WALK_ONE(TEXT_OF_EITHER, LOG_AND_CONTENT)};
 static const char CHAIN_FIND[] =
     "SELECT chain, kind, other_id FROM log WHERE account_id = ?1 AND seq = ?2";
 
@@ -39,9 +56,8 @@ static enum error walk_step_one(struct walk_state *walk, struct store *store, bo
                                 struct entry *out_entry);
 static enum error walk_step_upwards(struct walk_state *walk, struct store *store, bool *out_found,
                                     struct entry *out_entry);
-static enum error row_give(struct walk_state *walk, struct store *store, bool *out_found,
-                           struct entry *out_entry);
-static void content_end(struct walk_state *walk);
+static bool row_wants_content(struct walk_state *walk);
+static enum error row_give(struct walk_state *walk, bool *out_found, struct entry *out_entry);
 static enum error walk_query_end(struct walk_state *walk);
 
 enum error walk_function_add(struct store *store)
@@ -80,7 +96,7 @@ enum error store_walk_begin(struct store *store, const struct message_walk *walk
     }
     store->walk.is_open = true;
     store->walk.has_query = false;
-    store->walk.has_content = false;
+    store->walk.joins_content = false;
     store->walk.is_upwards = false;
     store->walk.wanted = *walk;
     store->walk.next_seq = first_seq;
@@ -125,7 +141,7 @@ enum error store_walk_begin_upwards(struct store *store, int64_t account_id, int
     REQUIRE(!store->walk.is_open);
     store->walk.is_open = true;
     store->walk.has_query = false;
-    store->walk.has_content = false;
+    store->walk.joins_content = false;
     store->walk.is_upwards = true;
     store->walk.wanted = (struct message_walk){.account_id = account_id, .after_seq = after_seq};
     store->walk.row = (struct entry){0};
@@ -137,7 +153,6 @@ enum error store_walk_next(struct store *store, bool *out_found, struct entry *o
     struct walk_state *walk = &store->walk;
 
     REQUIRE(walk->is_open);
-    content_end(walk);
     if (walk->is_upwards) {
         return walk_step_upwards(walk, store, out_found, out_entry);
     }
@@ -171,7 +186,7 @@ static enum error walk_step_all(struct walk_state *walk, struct store *store, bo
             }
         }
         if (!walk->has_query) {
-            walk->query = query_read(store, WALK_ALL);
+            walk->query = query_read(store, walk_all[walk->joins_content]);
             query_bind_int(&walk->query, walk->wanted.account_id);
             query_bind_int(&walk->query, walk->next_seq);
             walk->has_query = true;
@@ -187,9 +202,17 @@ static enum error walk_step_all(struct walk_state *walk, struct store *store, bo
         if (walk->row.seq >= walk->next_seq) {
             continue;
         }
+        if (row_wants_content(walk)) {
+            error = walk_query_end(walk);
+            if (error != OK) {
+                return error;
+            }
+            walk->next_seq = walk->row.seq + 1;
+            continue;
+        }
         walk->next_seq = walk->row.seq;
         if (entry_kind_is_message(walk->row.kind)) {
-            return row_give(walk, store, out_found, out_entry);
+            return row_give(walk, out_found, out_entry);
         }
         stepped_over++;
         if (stepped_over == WALK_STEPPED_OVER_MAX) {
@@ -227,7 +250,7 @@ static enum error walk_step_one(struct walk_state *walk, struct store *store, bo
         *out_found = false;
         return OK;
     }
-    walk->query = query_read(store, WALK_ONE);
+    walk->query = query_read(store, walk_one[walk->joins_content]);
     query_bind_int(&walk->query, walk->wanted.account_id);
     query_bind_int(&walk->query, walk->next_seq);
     walk->has_query = true;
@@ -240,15 +263,18 @@ static enum error walk_step_one(struct walk_state *walk, struct store *store, bo
         }
         return error;
     }
+    if (row_wants_content(walk)) {
+        return walk_step_one(walk, store, out_found, out_entry);
+    }
     walk->next_seq = query_int(&walk->query, 2);
-    return row_give(walk, store, out_found, out_entry);
+    return row_give(walk, out_found, out_entry);
 }
 
 static enum error walk_step_upwards(struct walk_state *walk, struct store *store, bool *out_found,
                                     struct entry *out_entry)
 {
     if (!walk->has_query) {
-        walk->query = query_read(store, WALK_UPWARDS);
+        walk->query = query_read(store, walk_upwards[walk->joins_content]);
         query_bind_int(&walk->query, walk->wanted.account_id);
         query_bind_int(&walk->query, walk->wanted.after_seq);
         walk->has_query = true;
@@ -261,35 +287,35 @@ static enum error walk_step_upwards(struct walk_state *walk, struct store *store
         }
         return error;
     }
+    if (row_wants_content(walk)) {
+        enum error error = walk_query_end(walk);
+
+        return error == OK ? walk_step_upwards(walk, store, out_found, out_entry) : error;
+    }
     /* Where a query begun again after its end goes on. */
     walk->wanted.after_seq = walk->row.seq;
-    return row_give(walk, store, out_found, out_entry);
+    return row_give(walk, out_found, out_entry);
 }
 
-static enum error row_give(struct walk_state *walk, struct store *store, bool *out_found,
-                           struct entry *out_entry)
+/* Whether the row must be read again, with the contents: for the first long one of a walk. */
+static bool row_wants_content(struct walk_state *walk)
 {
     walk->row.text = query_text(&walk->query, 1);
-    if (entry_is_without_its_text(&walk->row)) {
-        enum error error = content_find(store, walk->row.ref, &walk->content, &walk->row.text);
+    if (walk->joins_content || !entry_is_without_its_text(&walk->row)) {
+        return false;
+    }
+    walk->joins_content = true;
+    return true;
+}
 
-        walk->has_content = true;
-        if (error != OK) {
-            return error;
-        }
+static enum error row_give(struct walk_state *walk, bool *out_found, struct entry *out_entry)
+{
+    if (entry_is_without_its_text(&walk->row)) {
+        return content_missing(walk->row.ref);
     }
     *out_found = true;
     *out_entry = walk->row;
     return OK;
-}
-
-static void content_end(struct walk_state *walk)
-{
-    if (walk->has_content) {
-        walk->has_content = false;
-        /* What it would tell, the look-up told. */
-        (void)!query_end(&walk->content);
-    }
 }
 
 static enum error walk_query_end(struct walk_state *walk)
@@ -306,7 +332,6 @@ void store_walk_end(struct store *store)
     if (!store->walk.is_open) {
         return;
     }
-    content_end(&store->walk);
     /* A failed step was told by the step. */
     (void)!walk_query_end(&store->walk);
     store->walk.is_open = false;
