@@ -3,7 +3,7 @@
 import dataclasses
 import statistics
 
-from followers import POLL, SSE, WEBSOCKET
+from followers import KINDS, POLL, SSE, WEBSOCKET
 from servers import BARE, FASTIFY, MIGCHAT, NGINX, RAW, TUNED
 
 MB = 1_000_000
@@ -108,8 +108,9 @@ def all_bars():
           for kind in (SSE, WEBSOCKET)),
         Bar("send-followed", "not followed", single("send-followed", "ratio"), 0.6),
         Bar("reconnect", "", single("reconnect", "s"), 3, True, "s"),
-        Bar("idle-streams", "each, user memory", single("idle-streams", "user_bytes_each"), 1536, True, "bytes"),
-        Bar("idle-streams", "with the streams", single("idle-streams", "rss", 1 / MB), 32, True, "MB"),
+        *(bar for key in ("idle-streams", *(f"idle-streams-{kind}" for kind in KINDS)) for bar in (
+            Bar(key, "each, user memory", single(key, "user_bytes_each"), 1536, True, "bytes"),
+            Bar(key, "with the streams", single(key, "rss", 1 / MB), 32, True, "MB"))),
         Bar("start-empty", "", single("start-empty", "ms"), 8, True, "ms", aim="≤ 5 ms"),
         Bar("start-history", "", single("start-history", "ms"), 20, True, "ms", aim="≤ 5 ms"),
     ]

@@ -12,7 +12,7 @@ import time
 import servers
 from servers import BenchError
 
-POLL, SSE, WEBSOCKET = "poll", "sse", "websocket"
+POLL, SSE, WEBSOCKET = KINDS = "poll", "sse", "websocket"
 READ_MAX_BYTES = 256 * 1024
 CURSOR = re.compile(rb'"cursor":"\w+:(\d+)"')
 SOURCES = 8  # addresses of loopback that clients come from: ports of one would not do for all
@@ -31,12 +31,37 @@ def request(kind, token, cursor):
                                    "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {key}"])
 
 
+def answer_body(answer):
+    """The body of an answer that is whole, else None; long ones come in chunks."""
+    head, end, rest = answer.partition(b"\r\n\r\n")
+    if not end:
+        return None
+    if head[9:12] != b"200":
+        raise BenchError(f"a poll was refused: {head[:200]!r}")
+    length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+    if length:
+        return rest if len(rest) == int(length[1]) else None
+    body = b""
+    while True:
+        size, end, rest = rest.partition(b"\r\n")
+        length = int(size, 16) if end else 0
+        if not end or len(rest) < length + 2:
+            return None
+        if length == 0:
+            return body
+        body += rest[:length]
+        rest = rest[length + 2:]
+
+
 class Follower:
+    """A stream, or long polls one after the other."""
+
     def __init__(self, kind, token, cursor):
         self.asked = request(kind, token, cursor)
         self.kind = kind
+        self.token = token
         self.connection = None
-        self.is_open = False  # its head has come
+        self.is_open = False  # its head has come; that of a poll comes with events
         self.head = b""
         self.parts = []
         self.event_count = 0
@@ -54,6 +79,8 @@ class Follower:
         part = self.connection.recv(READ_MAX_BYTES)
         if not part:
             raise BenchError(f"a {self.kind} was ended by the server: {self.head[:200]!r}")
+        if self.kind == POLL:
+            return self.take_answer(part)
         if not self.is_open:
             head, end, part = (self.head + part).partition(b"\r\n\r\n")
             self.head = head
@@ -68,8 +95,27 @@ class Follower:
         self.event_count += came
         return came
 
+    def take_answer(self, part):
+        """When it is whole, the next is asked for from where it ended."""
+        self.head += part
+        body = answer_body(self.head)
+        if body is None:
+            return 0
+        self.head = b""
+        events, _, cursor = body.rpartition(b'"cursor":"')
+        self.parts.append(events)
+        came = events.count(b'"cursor":"')
+        self.event_count += came
+        self.connection.send(request(POLL, self.token, cursor.partition(b'"')[0].decode()))
+        return came
+
     def sequence_numbers(self):
         return [int(number) for number in CURSOR.findall(b"".join(self.parts))]
+
+
+def prepared(wanted):
+    """Followers for Followers.connect(), of (kind, token, cursor) each: what their making takes is not measured."""
+    return [Follower(*each) for each in wanted]
 
 
 class Followers:
@@ -92,15 +138,18 @@ class Followers:
                 each.connection.close()
 
     def connect(self, wanted):
-        """Sends all requests, (kind, token, cursor) each, and takes what comes meanwhile."""
-        for kind, token, cursor in wanted:
-            each = Follower(kind, token, cursor)
+        """Sends all requests, as `prepared` made them, and takes what comes meanwhile."""
+        for each in wanted:
             each.open(self.port, len(self.all))
             self.all.append(each)
             self.by_file[each.connection.fileno()] = each
             self.epoll.register(each.connection, select.EPOLLIN)
             if len(self.all) % 64 == 0:
                 self.take(0)
+
+    def are_open(self):
+        """The heads of all have come; whether a poll waits shows when it is told something."""
+        return self.open_count == sum(each.kind != POLL for each in self.all)
 
     def take(self, wait_s):
         """Whether anything came in this time."""

@@ -18,11 +18,12 @@ import machine
 import seeds
 import servers
 import workloads
-from followers import POLL, SSE, WEBSOCKET, Followers
+from followers import KINDS, POLL, SSE, WEBSOCKET, Followers, prepared
 from servers import MIGCHAT, BenchError
 
 STREAMS = 10_000
 CATCH_UP_STREAMS, CATCH_UP_ENTRIES = 1_000, 100
+WAKE_UP_CONNECTIONS = 256
 LATENCY_SENDS = 1_000
 LATENCY_PAUSE_S = 0.002
 DEADLINE_S = 60
@@ -36,8 +37,11 @@ def all_figures():
         ("event-latency", "commit → event in the subscriber's socket, one send after the other", latency),
         ("catch-up", f"catch-up: {CATCH_UP_STREAMS:,} streams, {CATCH_UP_ENTRIES} entries behind each", catch_up),
         ("send-followed", "send, 64 connections, all accounts followed, against not followed", followed),
-        ("reconnect", f"reconnect of {STREAMS:,} streams with nothing new, after a restart", reconnect),
-        ("idle-streams", f"{STREAMS:,} idle streams, a third of each kind", idle),
+        ("reconnect", f"reconnect of {STREAMS:,} streams, a third of each kind, with nothing new, after a restart, "
+         "until each was told a message sent to it then", reconnect),
+        ("idle-streams", f"{STREAMS:,} idle streams, a third of each kind", lambda bench: idle(bench, KINDS)),
+        *((f"idle-streams-{kind}", f"{STREAMS:,} idle streams by {kind}", lambda bench, kind=kind: idle(bench, [kind]))
+          for kind in KINDS),
     ]
 
 
@@ -156,9 +160,10 @@ def caught_up(server, kind):
     cursor = epoch(server.port, names[0]) + ":0"
     wanted = len(names) * CATCH_UP_ENTRIES
     followers.descriptors_allow(len(names))
+    behind = all_kinds(names, cursor, [kind])
     with Followers(server.port) as streams:
         begun = time.monotonic()
-        streams.connect((kind, seeds.token(name), cursor) for name in names)
+        streams.connect(behind)
         streams.take_until(lambda: streams.event_count >= wanted, DEADLINE_S, "catch-up")
         took_s = streams.last_event_s - begun
         streams.take_while_any(SETTLE_S)
@@ -185,9 +190,10 @@ def followed(bench):
 
 
 def sends_followed(bench, server, requests, number, names):
+    cursor = epoch(server.port, names[0]) + ":0"
     with Followers(server.port) as streams:
-        streams.connect((SSE if at % 2 else WEBSOCKET, seeds.token(name), None) for at, name in enumerate(names))
-        streams.take_until(lambda: streams.open_count == len(names), DEADLINE_S, "follow")
+        streams.connect(all_kinds(names, cursor))
+        streams.take_until(streams.are_open, DEADLINE_S, "follow")
         per_s, ended_s = sends_beside(bench, server, requests, number, (streams,))
         streams.take_while_any(SETTLE_S)
         return {"per_s": per_s, "events": streams.event_count,
@@ -210,44 +216,57 @@ def sends_beside(bench, server, requests, number, all_streams):
 
 # --- many streams ---------------------------------------------------------------------------------
 
+def all_kinds(names, cursor, kinds=KINDS):
+    """A follower of each account, the kinds in turn."""
+    return prepared((kinds[at % len(kinds)], seeds.token(name), cursor) for at, name in enumerate(names))
+
+
 def reconnect(bench):
     followers.descriptors_allow(STREAMS)
-    rounds = [quiet(bench, "reconnect", "crowd", reconnected)["seconds"] for _ in range(bench.rounds)]
-    return {MIGCHAT: {"s": statistics.median(rounds), "least_s": min(rounds), "most_s": max(rounds)}}
-
-
-def reconnected(server):
-    """The server has just started: it knows none of them."""
     names = seeds.names_of("crowd")
-    cursor = epoch(server.port, names[0]) + ":0"
+    wake_up = servers.write_requests(bench.work / "requests" / "reconnect.requests", workloads.send_to_oneself(names))
+    rounds = [quiet(bench, "reconnect", "crowd", lambda server: reconnected(bench, server, names, wake_up))
+              for _ in range(bench.rounds)]
+    took_s = [each["s"] for each in rounds]
+    return {MIGCHAT: {"s": statistics.median(took_s), "least_s": min(took_s), "most_s": max(took_s),
+                      "heads_s": statistics.median(each["heads_s"] for each in rounds)}}
+
+
+def reconnected(bench, server, names, wake_up):
+    """The server has just started: it knows none of them. That one has caught up shows when what is new comes."""
+    wanted = all_kinds(names, epoch(server.port, names[0]) + ":0")
     with Followers(server.port) as streams:
         begun = time.monotonic()
-        streams.connect((SSE if at % 2 else WEBSOCKET, seeds.token(name), cursor)
-                        for at, name in enumerate(names))
-        streams.take_until(lambda: streams.open_count == len(names), DEADLINE_S, "reconnect")
-        return {"seconds": time.monotonic() - begun}
+        streams.connect(wanted)
+        streams.take_until(streams.are_open, DEADLINE_S, "reconnect")
+        heads_s = time.monotonic() - begun
+        load = servers.load(bench.tools, "run", "--port", server.port, "--requests", wake_up,
+                            "--connections", WAKE_UP_CONNECTIONS, "--once")
+        streams.take_until(lambda: streams.event_count >= len(names), DEADLINE_S, "reconnect")
+        took_s = streams.last_event_s - begun
+        servers.loaded(load)
+        return {"s": took_s, "heads_s": heads_s,
+                "sequences": {name: (1, each.sequence_numbers()) for name, each in zip(names, streams.all)}}
 
 
-def idle(bench):
+def idle(bench, kinds):
     followers.descriptors_allow(STREAMS)
-    return {MIGCHAT: quiet(bench, "idle-streams", "crowd", idle_measured)}
+    return {MIGCHAT: quiet(bench, f"idle streams by {', '.join(kinds)}", "crowd",
+                           lambda server: idle_measured(server, kinds))}
 
 
-def idle_measured(server):
+def idle_measured(server, kinds):
     names = seeds.names_of("crowd")
     cursor = epoch(server.port, names[0]) + ":0"
-    kinds = (POLL, SSE, WEBSOCKET)
     # The pools and caches that everything after the first request shares.
     with Followers(server.port) as streams:
-        streams.connect((SSE, seeds.token(name), cursor) for name in names[:100])
+        streams.connect(all_kinds(names[:100], cursor, kinds))
         streams.take_while_any(SETTLE_S)
     time.sleep(SETTLE_S)
     before = machine.memory_bytes(server.pid, "VmRSS")
     with Followers(server.port) as streams:
-        streams.connect((kinds[at % 3], seeds.token(name), cursor) for at, name in enumerate(names))
+        streams.connect(all_kinds(names, cursor, kinds))
+        streams.take_until(streams.are_open, DEADLINE_S, "idle streams")
         streams.take_while_any(SETTLE_S)
-        polls = sum(each.kind == POLL for each in streams.all)
-        if streams.open_count != len(names) - polls:
-            raise BenchError(f"{streams.open_count} of {len(names) - polls} streams are open")
         held = machine.memory_bytes(server.pid, "VmRSS")
     return {"user_bytes_each": (held - before) / len(names), "rss": held, "streams": len(names)}

@@ -91,7 +91,8 @@ def figure(found):
         return (f"{found['followed_per_s']:,.0f}/s followed, {found['ratio']:.2f} × not followed; "
                 f"{found['events']:,} events, the last {found['most_late_ms']:.0f} ms after the last answer")
     if "most_s" in found:
-        return f"{found['s']:.2f} s ({found['least_s']:.2f}–{found['most_s']:.2f})"
+        return (f"{found['s']:.2f} s ({found['least_s']:.2f}–{found['most_s']:.2f}); "
+                f"the heads of streams in {found['heads_s']:.2f} s")
     if "streams" in found:
         return (f"{found['user_bytes_each']:,.0f} bytes each; "
                 f"{found['rss'] / MB:.1f} MB with {found['streams']:,}")

@@ -56,6 +56,13 @@ def send(names, bytes_of_content=80, with_key=True, pairs=SEND_PAIRS, from_name=
     return rows
 
 
+def send_to_oneself(names):
+    """One message each, which is one entry of one log."""
+    return [(servers.request("POST", "/api/messages/send", seeds.token(name),
+                             json.dumps({"to_username": name, "content": "m" * seeds.CONTENT_BYTES}).encode()),
+             WRITE, 200, -1) for name in names]
+
+
 def sends(**options):
     return lambda workload, server, client: send(seeds.names_of(workload.seed), **options)
 
