@@ -3,7 +3,7 @@
 import dataclasses
 import statistics
 
-from followers import KINDS, POLL, SSE, WEBSOCKET
+from followers import KINDS
 from servers import BARE, FASTIFY, MIGCHAT, NGINX, RAW, TUNED
 
 MB = 1_000_000
@@ -101,11 +101,11 @@ def all_bars():
                                                + results["idle-limit-full"][MIGCHAT]["kernel_bytes_each"]) / MB,
             FIT_BYTES / MB, True, "MB"),
         *(Bar("event-latency", f"p50 by {kind}", single("event-latency", f"{kind}_p50_us", 1e-3), 0.3, True, "ms")
-          for kind in (SSE, WEBSOCKET, POLL)),
+          for kind in KINDS),
         *(Bar("event-latency", f"p99 by {kind}", single("event-latency", f"{kind}_p99_us", 1e-3), 2, True, "ms")
-          for kind in (SSE, WEBSOCKET, POLL)),
+          for kind in KINDS),
         *(Bar("catch-up", f"by {kind}", single("catch-up", f"{kind}_per_s"), 60_000, unit="events/s")
-          for kind in (SSE, WEBSOCKET)),
+          for kind in KINDS),
         Bar("send-followed", "not followed", single("send-followed", "ratio"), 0.6),
         Bar("reconnect", "", single("reconnect", "s"), 3, True, "s"),
         *(bar for key in ("idle-streams", *(f"idle-streams-{kind}" for kind in KINDS)) for bar in (

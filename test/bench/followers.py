@@ -12,7 +12,7 @@ import time
 import servers
 from servers import BenchError
 
-POLL, SSE, WEBSOCKET = KINDS = "poll", "sse", "websocket"
+SSE, WEBSOCKET, POLL = KINDS = "sse", "websocket", "poll"
 READ_MAX_BYTES = 256 * 1024
 CURSOR = re.compile(rb'"cursor":"\w+:(\d+)"')
 SOURCES = 8  # addresses of loopback that clients come from: ports of one would not do for all

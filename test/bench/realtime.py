@@ -18,7 +18,7 @@ import machine
 import seeds
 import servers
 import workloads
-from followers import KINDS, POLL, SSE, WEBSOCKET, Followers, prepared
+from followers import KINDS, POLL, Followers, prepared
 from servers import MIGCHAT, BenchError
 
 STREAMS = 10_000
@@ -101,7 +101,7 @@ def latency(bench):
     def measure(server):
         names = seeds.names_of("accounts")
         took = {}
-        for kind in (SSE, WEBSOCKET, POLL):
+        for kind in KINDS:
             took[kind] = sorted(latencies(server.port, kind, names, page))
         return {f"{kind}_{name}": values[int(share * len(values))]
                 for kind, values in took.items() for name, share in (("p50_us", 0.5), ("p99_us", 0.99))}
@@ -152,7 +152,7 @@ def sync_times(page):
 def catch_up(bench):
     return {MIGCHAT: {f"{kind}_per_s": statistics.median(
         quiet(bench, f"catch-up by {kind}", "lists", lambda server, kind=kind: caught_up(server, kind))["per_s"]
-        for _ in range(bench.rounds)) for kind in (SSE, WEBSOCKET)}}
+        for _ in range(bench.rounds)) for kind in KINDS}}
 
 
 def caught_up(server, kind):

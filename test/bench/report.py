@@ -7,7 +7,7 @@ import statistics
 import figures
 import machine
 import realtime
-from followers import POLL, SSE, WEBSOCKET
+from followers import KINDS
 from servers import MIGCHAT
 
 MB = 1_000_000
@@ -83,10 +83,10 @@ def figure(found):
     if "ms" in found:
         return f"{found['ms']:.1f} ms ({found['least_ms']:.1f}–{found['most_ms']:.1f})"
     if "sse_per_s" in found:
-        return ", ".join(f"{kind} {found[f'{kind}_per_s']:,.0f} events/s" for kind in (SSE, WEBSOCKET))
+        return ", ".join(f"{kind} {found[f'{kind}_per_s']:,.0f} events/s" for kind in KINDS)
     if "sse_p50_us" in found:
         return ", ".join(f"{kind} p50 {found[f'{kind}_p50_us'] / 1e3:.2f} p99 {found[f'{kind}_p99_us'] / 1e3:.2f} ms"
-                         for kind in (SSE, WEBSOCKET, POLL))
+                         for kind in KINDS)
     if "ratio" in found:
         return (f"{found['followed_per_s']:,.0f}/s followed, {found['ratio']:.2f} × not followed; "
                 f"{found['events']:,} events, the last {found['most_late_ms']:.0f} ms after the last answer")
