@@ -16,7 +16,7 @@ STEP_S = torture.size(3, 20)
 CAPACITY_S = torture.size(2, 10)
 SYNC_MS = 200 if SLOWNESS == 1 else 400  # so that what a sanitizer costs is little beside it
 NORMAL_MS = 3 * SYNC_MS  # the commit that runs, and its own
-QUEUE = 1024  # batches of 256 are full
+QUEUE = 1024  # batches of 256 are full; below two of them more would be refused than must be
 CONNECTIONS = 1536  # one lends one send at a time: as many as the queue holds, and those who are refused
 
 
