@@ -2,8 +2,8 @@
 the best of times, the rest is refused at once with 503 and Retry-After, /health is answered as ever, and behind it all
 is as before.
 
-Times count from when a request was due. A step in which the generator itself was late measured nothing: others use
-the machine, and it is done again.
+Times count from when a request was due. Others use the machine: a step in which the generator itself was late, or in
+which the server had more or less of the machine than before, is done again, three times at most.
 """
 
 import collections
@@ -22,7 +22,7 @@ REFUSED_MAX_MS = torture.size(1000 * SLOWNESS, 100)
 HEALTH_MAX_MS = torture.size(500 * SLOWNESS, 50)
 LATE_MAX_MS = torture.size(100 * SLOWNESS, 50)
 STEP_TRIES = 3
-AFTER_S = 6  # at a tenth of what it can: the load is over
+AFTER_S = 6  # in which little is asked
 NORMAL_WITHIN_S = torture.size(AFTER_S, 5)
 WINDOW_S = 0.25
 
@@ -60,16 +60,24 @@ class OpenLoop:
 
 
 class Overload:
-    """Steps of so many seconds each, at multiples of `capacity`: what was done a second when `at_once` were asked, and
-    the next when one was answered. `ask` runs phases of what is asked (OpenLoop.run)."""
+    """Steps of so many seconds each, at multiples of `capacity`: what is done a second when `at_once` are asked, and
+    the next when one is answered. `ask` runs phases of what is asked (OpenLoop.run)."""
 
     def __init__(self, ask, at_once, capacity_s, step_s, normal_ms):
         self.ask = ask
+        self.at_once = at_once
+        self.capacity_s = capacity_s
         self.step_s = step_s
-        self.normal_ms = normal_ms
-        [[asked, _]] = ask((f"@{at_once}", capacity_s))
+        self.normal_at_best_ms = normal_ms
+        self.measure()
+
+    def measure(self):
+        [[asked, _]] = self.ask((f"@{self.at_once}", self.capacity_s))
         assert {each.status for each in asked} == {200}, "what it can was too much"
-        self.capacity = self.peak = done_a_second(asked, capacity_s)
+        self.capacity = self.peak = done_a_second(asked, self.capacity_s)
+        assert self.capacity > 0, f"nothing was done in {self.capacity_s} s"
+        self.normal_ms = max(self.normal_at_best_ms, 10_000 / self.capacity)  # or ten of them, one after the other
+        self.little = max(self.capacity / 10, 1)
 
     def run(self, levels, tell):
         """Judges a step of each level; the part of the peak that the last one did."""
@@ -77,21 +85,27 @@ class Overload:
             for _ in range(STEP_TRIES):
                 step = Step(self, level)
                 tell(step)
-                if step.late_ms <= LATE_MAX_MS:
+                if not self.is_disturbed(step):
                     break
+                self.measure()
             step.judge()
             self.peak = max(self.peak, step.good)
         assert step.good >= GOODPUT_MIN * self.peak, f"{step.good:.0f} a second at {level} x, {self.peak:.0f} at best"
         return step.good / self.peak
 
+    def is_disturbed(self, step):
+        """Others left the machine more or less than when its capacity was measured; or it is at fault each time."""
+        return (step.late_ms > LATE_MAX_MS or step.good > 2 * self.capacity
+                or (step.level >= 5 and step.good < GOODPUT_MIN * self.peak))
+
 
 class Step:
-    """`level` times what it can, then a tenth of it."""
+    """`level` times what it can, then little."""
 
     def __init__(self, overload, level):
         self.level, self.offered, self.seconds = level, overload.capacity * level, overload.step_s
         [self.asked, healths], [self.after, _] = overload.ask((self.offered, self.seconds),
-                                                             (overload.capacity / 10, AFTER_S))
+                                                             (overload.little, AFTER_S))
         self.refused = [each for each in self.asked if each.status == 503]
         self.good = done_a_second(self.asked, self.seconds)
         self.refused_ms = [each.answered_ms for each in self.refused] or [0]
