@@ -213,7 +213,7 @@ class Bench:
             command = ["bare_bcrypt", 12, HASH_MEASURE_S]
         else:
             group = min(workload.connections, GROUP_OF_BARE_LOOP)
-            size = workloads.CIPHERTEXT_BYTES if "468" in workload.key else seeds.CONTENT_BYTES
+            size = seeds.CIPHERTEXT_BYTES if "468" in workload.key else seeds.CONTENT_BYTES
             command = ["bare_loop", self.database(workload, BARE), group, self.seconds, size,
                        "without-key" if "keyless" in workload.key else "with-key"]
         output = servers.run([self.tools.bin / command[0], *command[1:]], command[0],

@@ -32,7 +32,8 @@ def asked():
     names = seeds.names_of(SEED)
     users = [name for name in names if name.startswith("user")]
     readers = [name for name in names if name.startswith("hundred")][:MANY]
-    found = {"health": workloads.health(), "send": workloads.send(users, pairs=100)}
+    found = {"health": workloads.health(), "send": workloads.send(users, pairs=100),
+             "send, 468 bytes": workloads.send(users, bytes_of_content=seeds.CIPHERTEXT_BYTES, pairs=100)}
     for name, target in (("list of 100", "/api/messages"), ("conversations", "/api/conversations")):
         reads = [(servers.request("GET", target, seeds.token(reader)), workloads.READ, 200, -1)
                  for reader in readers]
@@ -84,7 +85,7 @@ def measure(tools, say):
                            lambda path: servers.Servers(tools).start(MIGCHAT, database=path).stop(), say)
     for name, rows in asked().items():
         requests = servers.write_requests(folder / "check.requests", rows)
-        few, many, runs = (FEW_SENDS, MANY_SENDS, RUNS_OF_SENDS) if name == "send" else (FEW, MANY, 1)
+        few, many, runs = (FEW_SENDS, MANY_SENDS, RUNS_OF_SENDS) if name.startswith("send") else (FEW, MANY, 1)
         found[name] = round(statistics.median(
             (counted(tools, seed, requests, many) - counted(tools, seed, requests, few)) / (many - few)
             for _ in range(runs)))

@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT / "test"))
 from support.rust_database import RustDatabase, password_hash  # noqa: E402
 
 CONTENT_BYTES = 80
+CIPHERTEXT_BYTES = 468  # the published client's shortest
 PASSWORD = "correct horse"
 ACCOUNTS_OF_HISTORY = 10_000
 CONVERSATIONS_EACH = 50
@@ -31,6 +32,7 @@ class Circle:
     prefix: str
     accounts: int
     rounds: int  # messages from each to each of its 25
+    content_bytes: int = CONTENT_BYTES
 
     def names(self):
         return [f"{self.prefix}{number:05d}" for number in range(self.accounts)]
@@ -50,6 +52,7 @@ class Star:
     """One account that writes with 50 others, in turns."""
     prefix: str
     messages_count: int
+    content_bytes: int = CONTENT_BYTES
 
     def names(self):
         return [self.prefix] + [f"{self.prefix}p{number:02d}" for number in range(CONVERSATIONS_EACH)]
@@ -66,6 +69,7 @@ class Crowd:
     """Accounts without messages."""
     prefix: str
     accounts: int
+    content_bytes: int = CONTENT_BYTES
 
     def names(self):
         return [f"{self.prefix}{number:05d}" for number in range(self.accounts)]
@@ -79,7 +83,7 @@ SEEDS = {
     "accounts": (Crowd("user", 1_000),),
     "crowd": (Crowd("one", 10_000),),
     "lists": (Circle("hundred", 2_000, 2), Circle("couple", 1_000, 4), Circle("thousand", 64, 20),
-              Circle("tenthousand", 64, 200)),
+              Circle("tenthousand", 64, 200), Circle("cipher", 2_000, 2, CIPHERTEXT_BYTES)),
     "history": (Star("history3x", 1_000), Star("history4x", 10_000), Star("history5x", 100_000),
                 Star("history6x", 1_000_000), Crowd("filler", ACCOUNTS_OF_HISTORY - 204)),
     "pollers": (Circle("poller", 200, 100),),
@@ -91,9 +95,9 @@ def token(name):
     return hashlib.sha256(f"token of {name}".encode()).hexdigest()[:32]
 
 
-def content(number):
+def content(number, length):
     text = f"message {number} "
-    return text + "m" * (CONTENT_BYTES - len(text))
+    return text + "m" * (length - len(text))
 
 
 def created_at(number, zone):
@@ -107,13 +111,13 @@ def names_of(seed):
 
 
 def pairs_of(seed):
-    """The messages as (number, sender's id, recipient's id)."""
+    """The messages as (number, sender's id, recipient's id, bytes of content)."""
     ids = {name: number for number, name in enumerate(names_of(seed), 1)}
     number = 0
     for group in SEEDS[seed]:
         for sender, recipient in group.messages():
             number += 1
-            yield number, ids[sender], ids[recipient]
+            yield number, ids[sender], ids[recipient], group.content_bytes
 
 
 def make_rust_database(path, seed):
@@ -131,8 +135,8 @@ def make_rust_database(path, seed):
     run("INSERT INTO sessions (user_id, token, created_at) VALUES (?, ?, ?)",
         ((number, token(name), now) for number, name in enumerate(names, 1)))
     run("INSERT INTO messages VALUES (?, ?, ?, ?, ?, NULL)",
-        ((number, sender, recipient, content(number), created_at(number, "000000+00:00"))
-         for number, sender, recipient in pairs_of(seed)))
+        ((number, sender, recipient, content(number, length), created_at(number, "000000+00:00"))
+         for number, sender, recipient, length in pairs_of(seed)))
     rust.database.execute("COMMIT")
     rust.close()
 
@@ -147,8 +151,8 @@ def make_peer_database(path, seed):
     database.executemany("INSERT INTO sessions VALUES (?, ?)",
                          ((token(name), number) for number, name in enumerate(names, 1)))
     database.executemany("INSERT INTO messages VALUES (?, ?, ?, ?, ?, NULL)",
-                         ((number, sender, recipient, content(number), created_at(number, "Z"))
-                          for number, sender, recipient in pairs_of(seed)))
+                         ((number, sender, recipient, content(number, length), created_at(number, "Z"))
+                          for number, sender, recipient, length in pairs_of(seed)))
     database.execute("COMMIT")
     database.execute("PRAGMA journal_mode = WAL")
     database.close()

@@ -12,7 +12,6 @@ READ, WRITE = 0, 1
 OWN_NUMBER = "@" * 16  # load.c puts another number there each time
 SEND_PAIRS = 4_000
 CREATES = 20  # at cost 12 a core makes five a second; a count, since a time would cut one in two
-CIPHERTEXT_BYTES = 468  # the published client's smallest message, encrypted
 LOOKED_AT = 4  # answers of each list workload that are read and checked in full
 
 
@@ -148,7 +147,7 @@ def all_workloads():
         Workload("send-64", "send, 80 bytes, 64 connections", (*PEERS, BARE), writes=True,
                  sends=True, rows=sends()),
         Workload("send-64-468", "send, 468 bytes, 64 connections", (*PEERS, BARE), writes=True,
-                 sends=True, rows=sends(bytes_of_content=CIPHERTEXT_BYTES)),
+                 sends=True, rows=sends(bytes_of_content=seeds.CIPHERTEXT_BYTES)),
         Workload("send-64-keyless", "send, 80 bytes without a key, 64 connections", (*PEERS, BARE),
                  writes=True, sends=True, only_full=True, rows=sends(with_key=False)),
         Workload("send-256", "send, 80 bytes, 256 connections", (*PEERS, BARE), connections=256,
@@ -158,6 +157,8 @@ def all_workloads():
                  rows=lists("hundred", 100, accounts=1)),
         Workload("list-100", "list of 100, first read", PEERS, seed="lists",
                  rows=lists("hundred", 100), warmed_by=lists("couple", 200)),
+        Workload("list-100-468", "list of 100, 468 bytes each, first read", PEERS, seed="lists",
+                 rows=lists("cipher", 100), warmed_by=lists("couple", 200)),
         Workload("list-1000", "list of 1,000, first read", PEERS, seed="lists",
                  rows=lists("thousand", 1_000), warmed_by=lists("couple", 200)),
         Workload("list-10000", "list of 10,000, first read", PEERS, seed="lists", connections=16,
