@@ -86,7 +86,7 @@ def spoil_one_page(path):
 def run_sql(sql):
     def spoil(path):
         with sqlite3.connect(path) as database:
-            database.execute(sql)
+            database.executescript(sql)
     return spoil
 
 
@@ -110,6 +110,12 @@ SPOILED = {
                                       ("messages whose long content is not there",)),
     "a content of no message": (run_sql("INSERT INTO content VALUES(999999, 1, 'left')"),
                                 ("messages whose long content is not there or not counted: 1",)),
+    "contents counted for each other":
+        (run_sql("UPDATE log SET text = NULL WHERE kind IN (1, 2); INSERT INTO content SELECT ref,"
+                 " count(*) + (ref = (SELECT min(ref) FROM log WHERE kind = 1))"
+                 " - (ref = (SELECT max(ref) FROM log WHERE kind = 1)), 'x' FROM log WHERE kind IN (1, 2)"
+                 " GROUP BY ref"),
+         ("messages whose long content is not there or not counted: 1",)),
     "newer": (run_sql("PRAGMA user_version = 9999"), ("a newer server has written it",)),
     "foreign": (run_sql("DROP TABLE log"), ("it is not a MigChat database",)),
     "missing": (lambda path: path.unlink(), ("No such file",)),

@@ -77,7 +77,9 @@ static const struct later_check later_checks[] = {
      " WHERE log.kind = 2) ELSE 0 END"},
     {4, "messages whose long content is not there or not counted",
      "SELECT coalesce(sum(c.message_id IS NULL), 0)"
-     " + (count(*) <> (SELECT coalesce(sum(entries), 0) FROM content))"
+     " + (count(*) <> (SELECT coalesce(sum(entries), 0) FROM content)"
+     " OR coalesce(sum(log.ref % 1000003), 0) <>"
+     " (SELECT coalesce(sum(entries * (message_id % 1000003)), 0) FROM content))"
      " FROM log LEFT JOIN content AS c ON c.message_id = log.ref"
      " WHERE log.kind IN (1, 2) AND log.text IS NULL"},
 };

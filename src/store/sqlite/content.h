@@ -1,7 +1,7 @@
 /* content.h - the text of long messages, which stands once and not in each log.
  *
  * Uses:    store/sqlite/connection.h.
- * Used by: log.c, walk.c, chores.c, adopt_messages.c.
+ * Used by: log.c, walk.c, chores.c, adopt_messages.c, export_messages.c.
  * Thread:  the store's.
  */
 #ifndef MIGCHAT_STORE_SQLITE_CONTENT_H

@@ -10,6 +10,7 @@
  */
 #include "base/json_text.h"
 #include "base/log.h"
+#include "store/sqlite/content.h"
 #include "store/sqlite/export_rows.h"
 
 /* As adoption takes them. */
@@ -175,8 +176,13 @@ static enum error entry_export(struct rust_export *export, int64_t account_id,
     if (message.is_read) {
         error = read_time_find(export, has_marks, other_id, &message);
     }
+    struct str text = query_text(entry, 5);
+
+    if (text.ptr == NULL) {
+        return content_missing(message.id);
+    }
     buf_clear(content);
-    if (!json_unescape(query_text(entry, 5), content) || content->overflowed) {
+    if (!json_unescape(text, content) || content->overflowed) {
         log_event(LOG_ERROR, "message_unreadable", LOG_INT("message", message.id), LOG_END);
         return ERROR_INTERNAL;
     }

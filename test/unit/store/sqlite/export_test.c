@@ -186,6 +186,42 @@ static void what_a_block_withheld_is_not_exported(void **state)
     assert_int_equal(NUMBER_OF(out_path(s), "SELECT group_concat(id, '') FROM messages"), 12);
 }
 
+#define ONE_LONG                                                                                   \
+    "INSERT INTO messages VALUES"                                                                  \
+    " (5, 1, 2, hex(zeroblob(2000)), '2025-11-03T12:00:00+00:00', NULL);"
+#define LONG_LENGTH "SELECT length(content) FROM messages WHERE id = 5"
+
+/* Never with an empty text in its place. */
+static void a_long_message_is_exported_or_nothing_is(void **state)
+{
+    struct scratch *s = *state;
+    char second[400];
+    struct buf told;
+
+    there_and_back(s, ONE_LONG);
+    assert_int_equal(NUMBER_OF(out_path(s), LONG_LENGTH), 4000);
+    scratch_sql(s, "DELETE FROM content");
+    (void)snprintf(second, sizeof second, "%s/second.db", s->folder);
+    assert_int_equal(export_to(s, second, &told), ERROR_INTERNAL);
+    buf_release(&told);
+    assert_int_equal(access(second, F_OK), -1);
+}
+
+static void a_file_of_schema_3_is_exported(void **state)
+{
+    struct scratch *s = *state;
+    char second[400];
+    struct buf told;
+
+    there_and_back(s, ONE_LONG);
+    scratch_sql(s, "UPDATE log SET text = (SELECT text FROM content WHERE message_id = ref)"
+                   " WHERE text IS NULL; DROP TABLE content; PRAGMA user_version=3");
+    (void)snprintf(second, sizeof second, "%s/second.db", s->folder);
+    assert_ok(export_to(s, second, &told));
+    buf_release(&told);
+    assert_int_equal(NUMBER_OF(second, LONG_LENGTH), 4000);
+}
+
 static void counts_that_do_not_agree_are_refused(void **state)
 {
     struct scratch *s = *state;
@@ -238,6 +274,8 @@ int main(void)
         SCRATCH_CASE(a_read_mark_says_when),
         SCRATCH_CASE(who_is_disabled_gets_no_token),
         SCRATCH_CASE(what_a_block_withheld_is_not_exported),
+        SCRATCH_CASE(a_long_message_is_exported_or_nothing_is),
+        SCRATCH_CASE(a_file_of_schema_3_is_exported),
         SCRATCH_CASE(counts_that_do_not_agree_are_refused),
         SCRATCH_CASE(text_that_is_not_ours_is_refused),
         cmocka_unit_test(times_sort_by_place_within_a_millisecond),
