@@ -15,7 +15,7 @@ A suite is one C test executable in one build, or one run of pytest:
 
 A filter keeps what has it in its name; for pytest that is a file (asan:api/keys_test.py).
 They mostly wait, so the Python suites run two at once; all else has as many processes as there are processors.
-Every suite's own output is shown, when it has ended; why Python tests were skipped, once more in the end. The last
+Every suite's own output is shown, when it has ended; what was skipped, once more in the end. The last
 line is "N passed, N failed", counted in single tests; a suite that crashed, timed out or ran no test adds one failure.
 """
 
@@ -131,13 +131,15 @@ def c_test_result(name, status, output):
     """Count what cmocka printed; a test that began and did not end has failed."""
     begun = len(re.findall(r"^\[ RUN      \] ", output, re.MULTILINE))
     passed = len(re.findall(r"^\[       OK \] ", output, re.MULTILINE))
-    skipped = len(re.findall(r"^\[  SKIPPED \] (?!\d+ test)", output, re.MULTILINE)) // 2
+    names = set(re.findall(r"^\[  SKIPPED \] (?!\d+ test)(\w+)", output, re.MULTILINE))  # listed again in the end
+    skipped = len(names)
     failed = begun - passed - skipped
     if failed == 0 and status != 0:
         return Result(name, passed, 1, skipped, f"ended with {status}")
     if begun == 0:
         return Result(name, 0, 1, 0, "ran no test")
-    return Result(name, passed, failed, skipped, "" if status == 0 else f"ended with {status}")
+    return Result(name, passed, failed, skipped, "" if status == 0 else f"ended with {status}",
+                  collections.Counter(names))
 
 
 def c_tests(build, folder):

@@ -36,3 +36,24 @@ def test_what_was_skipped_is_told_in_the_end(tmp_path, monkeypatch, capsys):
 
 def test_what_the_thread_sanitizer_is_to_run_is_there():
     assert suites.TSAN_FILES == {str(path.relative_to(suites.TEST)) for _, path in suites.pytest_files("tsan")}
+
+
+C_OUTPUT = """[==========] Running 2 test(s).
+[ RUN      ] it_listens_on_ipv6
+this machine has no ::1: IPv6 was not tried
+[  SKIPPED ] it_listens_on_ipv6
+[ RUN      ] it_listens
+[       OK ] it_listens
+[==========] 2 test(s) run.
+[  PASSED  ] 1 test(s).
+[  SKIPPED ] 1 test(s), listed below:
+[  SKIPPED ] it_listens_on_ipv6
+
+ 1 SKIPPED TEST(S)
+"""
+
+
+def test_a_skipped_c_test_is_told_by_its_name():
+    result = suites.c_test_result("asan:unit/x", 0, C_OUTPUT)
+    assert (result.passed, result.failed, result.skipped) == (1, 0, 1)
+    assert result.untried == {"it_listens_on_ipv6": 1}
