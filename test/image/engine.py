@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -39,6 +40,13 @@ def memory_available_kib():
     return int(re.search(r"^MemAvailable:\s+(\d+) kB$", text, re.MULTILINE).group(1))
 
 
+def limits():
+    """What there is: Debian 13's buildah asks for a million of each, which not every root may have."""
+    for name in ("nofile", "nproc"):
+        _, hard = resource.getrlimit(getattr(resource, f"RLIMIT_{name.upper()}"))
+        yield f"--ulimit={name}={hard}:{hard}"
+
+
 class Engine:
     """Images and containers in a store of their own; `close` leaves nothing behind."""
 
@@ -66,6 +74,7 @@ class Engine:
             done = subprocess.run(
                 ["buildah", "--root", self.store, "--runroot", self.folder / "runroot",
                  "--storage-driver", "vfs", "build", "--layers", "--isolation", "chroot",
+                 *limits(),
                  "--format", "docker", "--build-arg", f"BASE={BASE}", "--tag", tag, *options, ROOT],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                 timeout=DEADLINE_S, check=False)
