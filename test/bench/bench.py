@@ -57,6 +57,9 @@ class Bench:
         self.noise = []     # what was measured although others used the machine
         self.checks = []    # (what was verified, in words)
         self.seed_number = 0
+        self.chosen = [each for each in workloads.all_workloads() if self.is_wanted(each.key, each.only_full)]
+        self.figures_chosen = [each for each in figures.all_figures() + realtime.all_figures()
+                               if self.is_wanted(each[0], is_only_full(each[0]))]
 
     # --- databases --------------------------------------------------------------------------------
 
@@ -174,7 +177,8 @@ class Bench:
             asked = self.load(server, paths["measured"], workload.connections, *limit,
                               "--pipeline", workload.pipeline, "--pid", server.pid)
             if beside:
-                servers.loaded(beside)
+                if not acknowledged(servers.loaded(beside)):
+                    raise BenchError(f"{workload.text}: each request beside it was refused")
             result = self.figures(asked)
             if workload.sends:
                 syncs = int.from_bytes(counter.read_bytes(), "little") - syncs_before
@@ -203,7 +207,7 @@ class Bench:
             "cpu_us": asked["cpu_ns"] / 1e3 / max(asked["requests"], 1),
             "p50_us": classes[0]["p50_us"], "p99_us": max(each["p99_us"] for each in classes),
             "max_us": max(each["max_us"] for each in classes),
-            "acknowledged": sum(each["acknowledged"] for each in asked["classes"]),
+            "acknowledged": acknowledged(asked),
         }
 
     def bare(self, workload, pids):
@@ -228,9 +232,8 @@ class Bench:
     # --- the run ----------------------------------------------------------------------------------
 
     def run(self):
-        """The workloads measured, and the keys of all that was asked for, figures too."""
-        chosen = [each for each in workloads.all_workloads()
-                  if (self.options.full or not each.only_full) and self.is_wanted(each.key)]
+        """All that is asked for; `results` has what was measured when it ends early, too."""
+        chosen = self.chosen
         prepared = {each.key: self.requests(each) for each in chosen}
         self.checks.append("lists and conversations were read in full once and checked for count and order; "
                            "each answer measured was checked for status and length")
@@ -240,19 +243,41 @@ class Bench:
                 for name in self.servers_of(workload):
                     result = self.measure(workload, name, *prepared[workload.key])
                     self.results.setdefault(workload.key, {}).setdefault(name, []).append(result)
+                    self.keep()
         if any(each.sends for each in chosen):
             self.checks.append("after each run of sends the database held exactly the acknowledged ones")
-        asked = {each.key for each in chosen}
-        for key, text, measure in figures.all_figures() + realtime.all_figures():
-            if self.is_wanted(key) and (self.options.full or not key.endswith("-full")):
-                self.say(text)
-                asked.add(key)
-                for name, result in measure(self).items():
-                    self.results.setdefault(key, {})[name] = result
-        return chosen, asked
+        for key, text, measure in self.figures_chosen:
+            self.say(text)
+            for name, result in measure(self).items():
+                self.results.setdefault(key, {})[name] = result
+            self.keep()
 
-    def is_wanted(self, key):
-        return not self.options.only or any(each in key for each in self.options.only)
+    def keep(self):
+        """What there is so far, since a run may be ended from outside."""
+        report.write_json(self, bars.judge(self.results, self.asked()), "not all is measured yet")
+
+    def asked(self):
+        return {each.key for each in self.chosen} | {key for key, _, _ in self.figures_chosen}
+
+    def is_wanted(self, key, only_full):
+        return ((self.options.full or not only_full) and
+                (not self.options.only or any(each in key for each in self.options.only)))
+
+    def descriptors_check(self):
+        """Before the first round, not an hour later."""
+        if machine.descriptors_raise() < figures.DESCRIPTORS_MIN and \
+                any("idle" in key or key == "reconnect" for key, _, _ in self.figures_chosen):
+            raise BenchError(f"idle connections and streams need {figures.DESCRIPTORS_MIN:,} descriptors: "
+                             "raise the hard limit (ulimit -Hn), or choose others with --only")
+
+
+def is_only_full(key):
+    """Of a figure, by its name; a workload says so itself."""
+    return key.endswith("-full")
+
+
+def acknowledged(asked):
+    return sum(each["acknowledged"] for each in asked["classes"])
 
 
 def arguments():
@@ -280,7 +305,7 @@ def main():
         for each in workloads.all_workloads():
             print(f"{each.key:24} {each.text}{' (--full)' if each.only_full else ''}")
         for key, text, _ in figures.all_figures() + realtime.all_figures():
-            print(f"{key:24} {text}")
+            print(f"{key:24} {text}{' (--full)' if is_only_full(key) else ''}")
         return 0
     tools = servers.Tools(pathlib.Path(options.build), pathlib.Path(options.binary), say)
     try:
@@ -290,21 +315,32 @@ def main():
             raise BenchError("it needs two processors, one for the server and one for the load")
         tools.make()
         bench = Bench(tools, options)
-        begun = time.monotonic()
-        chosen, asked = bench.run()
-        verdicts = bars.judge(bench.results, asked)
-        text = report.table(bench, chosen, verdicts, time.monotonic() - begun)
-        report.write_json(bench, verdicts, tools.work / "results.json")
-    except Noisy as noisy:
-        say(f"no report: {noisy}. Wait until the machine is quiet, or use --allow-noise.")
-        return EXIT_NOISY
+        bench.descriptors_check()
+        return reported(bench)
     except BenchError as broken:
         say(str(broken))
         return EXIT_BROKEN
     finally:
         shutil.rmtree(tools.work / "databases", ignore_errors=True)
-    print(text)
-    return 0
+
+
+def reported(bench):
+    """The run and its table; what was measured until something failed is told, too. The exit status."""
+    begun = time.monotonic()
+    failure, status = None, 0
+    try:
+        bench.run()
+    except Noisy as noisy:
+        failure, status = f"{noisy}. Wait until the machine is quiet, or use --allow-noise.", EXIT_NOISY
+    except BenchError as broken:
+        failure, status = str(broken), EXIT_BROKEN
+    if bench.results or not failure:
+        verdicts = bars.judge(bench.results, bench.asked())
+        print(report.table(bench, bench.chosen, verdicts, time.monotonic() - begun, failure))
+        say(f"all figures: {report.write_json(bench, verdicts, failure)}")
+    if failure:
+        say(failure)
+    return status
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from servers import BARE, FASTIFY, MIGCHAT, NGINX, RAW, TUNED, UV, BenchError
 
 IDLE_CONNECTIONS = 10_000
 SPARE_DESCRIPTORS = 1_000
+DESCRIPTORS_MIN = IDLE_CONNECTIONS + SPARE_DESCRIPTORS
 KILL_AFTER_S = 1.0
 STARTS_EACH = 5
 ENTRY_MESSAGE_SENT = 1  # enum entry_kind
@@ -39,11 +40,7 @@ def all_figures():
 
 
 def descriptor_limit():
-    with open("/proc/self/limits", encoding="ascii") as limits:
-        for line in limits:
-            if line.startswith("Max open files"):
-                return int(line.split()[4]) - SPARE_DESCRIPTORS
-    raise BenchError("no limit of open files")
+    return machine.descriptors_raise() - SPARE_DESCRIPTORS
 
 
 # --- what is stored -------------------------------------------------------------------------------

@@ -180,7 +180,7 @@ class Followers:
 
 def descriptors_allow(count):
     """Raises the limit of open files for so many streams, or says that it cannot."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < count + SPARE_DESCRIPTORS:
         raise BenchError(f"{count} streams need more open files than {hard}")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (count + SPARE_DESCRIPTORS, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count + SPARE_DESCRIPTORS), hard))

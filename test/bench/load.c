@@ -7,13 +7,13 @@
  *   load start --port P --core N --target T -- COMMAND... time from exec to the first 200
  *
  * The requests file holds, for each request, the line "LENGTH CLASS STATUS BODY_LENGTH" and the
- * bytes of the request; BODY_LENGTH is -1 where it differs, STATUS 0 where that does. Each
- * connection starts at its own place in the file and goes round; with --once they share one place,
- * and each request of the file is sent once. Where a request has 16 times '@', every sending of it
- * has a number of its own there. A batch of --pipeline requests leaves in one write, and the next
- * when all are answered. Measuring begins --warm seconds after the first request; what is then in
- * flight at the end is waited for, counted as acknowledged, and not measured. SIGTERM ends it
- * before its time.
+ * bytes of the request; BODY_LENGTH is -1 where it differs, STATUS 0 where the server may have too
+ * much to do: 200, 429 or 503. Each connection starts at its own place in the file and goes round;
+ * with --once they share one place, and each request of the file is sent once. Where a request has
+ * 16 times '@', every sending of it has a number of its own there. A batch of --pipeline requests
+ * leaves in one write, and the next when all are answered. Measuring begins --warm seconds after
+ * the first request; what is then in flight at the end is waited for, counted as acknowledged
+ * unless it was refused, and not measured. SIGTERM ends it before its time.
  *
  * The figures are printed as one JSON object. A wrong answer ends the run with exit status 1.
  */

@@ -13,6 +13,7 @@
 
 #define PIPELINE_MAX 64
 #define CLASSES_MAX 4
+#define STATUS_ANY_LOAD 0 /* of a request that a server with too much to do may refuse */
 #define LINE_MAX_BYTES 128
 /* Each power of two of nanoseconds has this many steps: figures are within 1.6 %. The last one
  * is above a minute. */
@@ -76,7 +77,7 @@ struct tally {
     uint64_t ends_at;
     uint64_t measured;
     uint64_t measured_bytes;
-    uint64_t acknowledged[CLASSES_MAX]; /* with those before and after measuring */
+    uint64_t acknowledged[CLASSES_MAX]; /* not refused; with those before and after measuring */
     uint64_t unanswered;
     uint64_t in_flight;
     uint64_t cpu_ns;

@@ -32,6 +32,7 @@ static void line_read(struct connection *connection, const char *line, size_t le
                       struct tally *tally);
 static void head_end(struct connection *connection, struct tally *tally);
 static void answer_end(struct connection *connection, struct tally *tally);
+static bool status_is_right(int status, int wanted);
 static void wrong_answer(const struct connection *connection, const struct request *request);
 
 void requests_read(const char *path)
@@ -253,19 +254,29 @@ static void answer_end(struct connection *connection, struct tally *tally)
     if (connection->answered == connection->asked) {
         fail("an answer to no request");
     }
-    if ((request->status != 0 && connection->status != request->status) ||
+    if (!status_is_right(connection->status, request->status) ||
         (request->body_len >= 0 && connection->body_len != (uint64_t)request->body_len)) {
         wrong_answer(connection, request);
     }
     connection->answered++;
     tally->in_flight--;
-    tally->acknowledged[request->class]++;
-    if (tally->acked != NULL && asking->number != 0) {
-        (void)fprintf(tally->acked, "%016llx\n", (unsigned long long)asking->number);
+    if (connection->status < 400) {
+        tally->acknowledged[request->class]++;
+        if (tally->acked != NULL && asking->number != 0) {
+            (void)fprintf(tally->acked, "%016llx\n", (unsigned long long)asking->number);
+        }
     }
     if (tally->is_measuring) {
         tally_add(tally, request->class, clock_ns() - connection->sent_at);
     }
+}
+
+static bool status_is_right(int status, int wanted)
+{
+    if (wanted == STATUS_ANY_LOAD) {
+        return status == 200 || status == 429 || status == 503;
+    }
+    return status == wanted;
 }
 
 static void wrong_answer(const struct connection *connection, const struct request *request)

@@ -15,6 +15,8 @@ UNSEEN_MAX_SHARE = 0.20
 
 SERVER_CORE, LOAD_CORE = 0, 1
 
+DESCRIPTORS_MAX = 52_000  # of a process, where the system allows more: 50,000 connections and what else is open
+
 
 def cores_are_enough():
     return {SERVER_CORE, LOAD_CORE} <= os.sched_getaffinity(0)
@@ -23,6 +25,14 @@ def cores_are_enough():
 def pin(*cores):
     """For subprocess.Popen(preexec_fn=...)."""
     return lambda: os.sched_setaffinity(0, cores)
+
+
+def descriptors_raise():
+    """Up to the hard limit, for this process and those it starts; how many each of them may have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    count = DESCRIPTORS_MAX if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_MAX)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+    return count
 
 
 def description():

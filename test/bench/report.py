@@ -14,11 +14,13 @@ MB = 1_000_000
 HEAD = ("workload", "server", "figure", "CPU µs each", "p50 / p99 ms", "MigChat against it", "bar")
 
 
-def table(bench, chosen, verdicts, took_s):
+def table(bench, chosen, verdicts, took_s, failure):
     lines = [f"MigChat on {machine.description()}; {bench.rounds} rounds of {bench.seconds:g} s, "
              f"{took_s / 60:.0f} minutes; medians, ± half the range of the rounds. "
              "The server has one core, the load generator the other. \"MigChat against it\" is ours "
              "divided by the peer's figure of the same round: requests, and CPU time.", ""]
+    if failure:
+        lines += [f"**Not the whole run, which was given up: {failure.splitlines()[0]}**", ""]
     if bench.noise:
         lines += [f"**Noisy: in {len(bench.noise)} measurements other processes took more than "
                   f"{100 * machine.FOREIGN_MAX_SHARE:.0f} % of a core. Not for publication.**", ""]
@@ -115,11 +117,14 @@ def bars_reached(verdicts):
     return " ".join([text, *(["Not reached: " + "; ".join(missed) + "."] if missed else [])])
 
 
-def write_json(bench, verdicts, path):
+def write_json(bench, verdicts, failure):
+    """Where it was written. `failure` is why that is not all, or None."""
+    path = bench.work / "results.json"
     path.write_text(json.dumps({
-        "machine": machine.description(), "python": platform.python_version(),
+        "failure": failure, "machine": machine.description(), "python": platform.python_version(),
         "rounds": bench.rounds, "seconds": bench.seconds, "noise": bench.noise,
         "left_out": bench.tools.missing, "results": bench.results,
         "bars": [{"workload": each.bar.workload, "bar": each.bar.wanted(), "aim": each.bar.aim,
                   "value": each.value, "reached": each.reached} for each in verdicts],
     }, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
