@@ -33,12 +33,14 @@ CONNECTIONS = 64
 TEXT_BYTES = 8_000
 BACKUP_DEADLINE_S = 600
 
-# Whole for `verify`: two logs without a gap, a conversation each, and counters above all ids.
+# Whole for `verify`: two logs without a gap, a conversation each, and counters above all ids. Texts as
+# long as these stand once, for both logs.
 ENLARGE = """
 CREATE TEMP TABLE made AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)
   SELECT i FROM n;
-INSERT INTO log SELECT 1, i, 1, 2, i - 1, i, 0, 1, hex(randomblob(:half)) FROM made;
-INSERT INTO log SELECT 2, i, 2, 1, i - 1, i, i, 1, hex(randomblob(:half)) FROM made;
+INSERT INTO log SELECT 1, i, 1, 2, i - 1, i, 0, 1, NULL FROM made;
+INSERT INTO log SELECT 2, i, 2, 1, i - 1, i, i, 1, NULL FROM made;
+INSERT INTO content SELECT i, 2, hex(randomblob(:half)) FROM made;
 INSERT INTO conversation VALUES (1, 2, :count, 0, 0), (2, 1, :count, :count, 0);
 UPDATE meta SET value = CAST(:count + 1 AS TEXT) WHERE key = 'next_message_id';
 """
@@ -46,7 +48,7 @@ UPDATE meta SET value = CAST(:count + 1 AS TEXT) WHERE key = 'next_message_id';
 
 def enlarge(path, megabytes):
     """By messages between the first two accounts, who have none and are left alone afterwards."""
-    count = megabytes * 2**20 // (2 * TEXT_BYTES)
+    count = megabytes * 2**20 // TEXT_BYTES
     database = sqlite3.connect(path, isolation_level=None)
     database.execute("PRAGMA synchronous = OFF")
     database.execute("BEGIN")

@@ -28,6 +28,7 @@ import realtime
 import report
 import seeds
 import servers
+import stored
 import workloads
 from servers import BARE, MIGCHAT, BenchError
 
@@ -56,6 +57,7 @@ class Bench:
         self.results = {}   # workload -> server -> [figures of a round]
         self.noise = []     # what was measured although others used the machine
         self.checks = []    # (what was verified, in words)
+        self.messages_at_start = {}  # (seed, server) -> how many
         self.seed_number = 0
         self.chosen = [each for each in workloads.all_workloads() if self.is_wanted(each.key, each.only_full)]
         self.figures_chosen = [each for each in figures.all_figures() + realtime.all_figures()
@@ -129,12 +131,13 @@ class Bench:
     # --- measuring --------------------------------------------------------------------------------
 
     def quiet(self, what, measure):
-        """`measure(pids)` with nobody else on the machine; it adds the processes it started."""
+        """`measure(pids)` with nobody else on the machine. It adds the processes it started, and puts
+        snapshots `before` and `after` what counts into its result: not the copying of a database, in
+        which the others' share would be lost."""
         for attempt in range(REPEATS_MAX + 1):
             pids = []
-            before, begun = machine.snapshot(), time.monotonic()
             result = measure(pids)
-            share, who = machine.foreign_use(before, result.pop("after"), time.monotonic() - begun, pids)
+            share, who = machine.foreign_use(result.pop("before"), result.pop("after"), pids)
             result["foreign"] = round(share, 3)
             if share <= machine.FOREIGN_MAX_SHARE:
                 return result
@@ -153,6 +156,9 @@ class Bench:
     def ask(self, workload, name, paths, body, pids):
         database = self.database(workload, name)
         cores = (machine.SERVER_CORE, machine.LOAD_CORE) if workload.two_cores else (machine.SERVER_CORE,)
+        key = (workload.seed, name)
+        if workload.messages and key not in self.messages_at_start:
+            self.messages_at_start[key] = stored.messages_count(name, database)
         counter = self.work / "syncs"
         preload = None
         if workload.sends:
@@ -163,6 +169,7 @@ class Bench:
             pids.append(server.pid)
             if "before" in paths:
                 self.load(server, paths["before"], workload.connections, "--seconds", self.warm_s * 2)
+            before = machine.snapshot()
             beside = None
             if "beside" in paths:
                 beside = self.loading(server, paths["beside"], workload.background_connections,
@@ -179,13 +186,14 @@ class Bench:
             if beside:
                 if not acknowledged(servers.loaded(beside)):
                     raise BenchError(f"{workload.text}: each request beside it was refused")
-            result = self.figures(asked)
+            after = machine.snapshot()
+            result = {**self.figures(asked), "before": before, "after": after}
             if workload.sends:
                 syncs = int.from_bytes(counter.read_bytes(), "little") - syncs_before
                 result["sends_per_sync"] = result["acknowledged"] / max(syncs, 1)
-            result["after"] = machine.snapshot()
-        if workload.writes and workload.sends:
-            figures.check_stored(name, database, result["acknowledged"])
+        if workload.messages:
+            written = asked["classes"][workloads.WRITE]["acknowledged"]
+            stored.check_count(name, database, self.messages_at_start[key] + written)
         return result
 
     def loading(self, server, requests, connections, *limit):
@@ -220,13 +228,14 @@ class Bench:
             size = seeds.CIPHERTEXT_BYTES if "468" in workload.key else seeds.CONTENT_BYTES
             command = ["bare_loop", self.database(workload, BARE), group, self.seconds, size,
                        "without-key" if "keyless" in workload.key else "with-key"]
+        before = machine.snapshot()
         output = servers.run([self.tools.bin / command[0], *command[1:]], command[0],
                              preexec_fn=machine.pin(machine.SERVER_CORE))
+        after = machine.snapshot()
         done = json.loads(output)
-        result = {"per_s": done["requests"] / done["seconds"],
+        result = {"before": before, "after": after, "per_s": done["requests"] / done["seconds"],
                   "cpu_us": done["cpu_ns"] / 1e3 / max(done["requests"], 1)}
         result.update({key: done[key] for key in ("p50_us", "p99_us") if key in done})
-        result["after"] = machine.snapshot()
         return result
 
     # --- the run ----------------------------------------------------------------------------------
@@ -244,8 +253,9 @@ class Bench:
                     result = self.measure(workload, name, *prepared[workload.key])
                     self.results.setdefault(workload.key, {}).setdefault(name, []).append(result)
                     self.keep()
-        if any(each.sends for each in chosen):
-            self.checks.append("after each run of sends the database held exactly the acknowledged ones")
+        if any(each.messages for each in chosen):
+            self.checks.append("after each measurement with sends the server's database had got exactly the "
+                               "messages acknowledged, in both logs")
         for key, text, measure in self.figures_chosen:
             self.say(text)
             for name, result in measure(self).items():

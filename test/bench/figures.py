@@ -3,28 +3,29 @@
 import json
 import os
 import signal
-import sqlite3
 import statistics
 import subprocess
 
 import machine
 import seeds
 import servers
+import stored
 import workloads
-from servers import BARE, FASTIFY, MIGCHAT, NGINX, RAW, TUNED, UV, BenchError
+from servers import FASTIFY, MIGCHAT, NGINX, RAW, TUNED, UV, BenchError
 
 IDLE_CONNECTIONS = 10_000
 SPARE_DESCRIPTORS = 1_000
 DESCRIPTORS_MIN = IDLE_CONNECTIONS + SPARE_DESCRIPTORS
 KILL_AFTER_S = 1.0
-STARTS_EACH = 5
-ENTRY_MESSAGE_SENT = 1  # enum entry_kind
+STARTS_EACH = 5  # a round
+POLLS_BESIDE_IDLE = 8
 
 
 def all_figures():
     """(key, text, function(bench) -> {server: figures or a list of them})"""
     return [
-        ("kill", "kill -9: every acknowledged send is there", kill),
+        *((key, f"kill -9: every acknowledged send is there, {size} bytes", lambda bench, size=size: kill(bench, size))
+          for key, size in (("kill", seeds.CONTENT_BYTES), ("kill-468", seeds.CIPHERTEXT_BYTES))),
         ("start-empty", "exec → first 200, empty database", lambda bench: start(bench, "empty")),
         ("start-history", "exec → first 200, 1.1 M messages and 10,000 accounts",
          lambda bench: start(bench, "history")),
@@ -34,7 +35,7 @@ def all_figures():
          lambda bench: idle(bench, descriptor_limit(), (MIGCHAT,))),
         ("big-lists", "64 × list of 10,000 of different accounts, peak RSS",
          lambda bench: memory(bench, "lists", "tenthousand", 10_000)),
-        ("pollers-full", "200 pollers of 5,000-message histories, RSS above idle",
+        ("pollers-full", "200 pollers of 5,000-message histories, peak RSS above idle",
          lambda bench: memory(bench, "pollers", "poller", 5_000)),
     ]
 
@@ -43,45 +44,14 @@ def descriptor_limit():
     return machine.descriptors_raise() - SPARE_DESCRIPTORS
 
 
-# --- what is stored -------------------------------------------------------------------------------
+# --- what a kill leaves behind --------------------------------------------------------------------
 
-def stored_keys(name, path):
-    table, column = ("sent_key", "account_id") if name in (MIGCHAT, BARE) else ("sent_keys", "user_id")
-    database = sqlite3.connect(path)
-    try:
-        return {key for key, _ in database.execute(f"SELECT key, {column} FROM {table}")}
-    finally:
-        database.close()
-
-
-def stored_messages(name, path):
-    database = sqlite3.connect(path)
-    try:
-        if name == MIGCHAT:
-            # Both logs: the sender's and the recipient's.
-            sent, received = database.execute(
-                "SELECT count(*) FILTER (WHERE kind = ?1), count(*) FILTER (WHERE kind = ?1 + 1) FROM log",
-                (ENTRY_MESSAGE_SENT,)).fetchone()
-            if sent != received:
-                raise BenchError(f"{sent} entries sent, {received} received")
-            return sent
-        return database.execute("SELECT count(*) FROM messages").fetchone()[0]
-    finally:
-        database.close()
-
-
-def check_stored(name, path, acknowledged):
-    stored = stored_messages(name, path)
-    if stored != acknowledged:
-        raise BenchError(f"{name}: {acknowledged} sends were acknowledged, {stored} are stored")
-
-
-def kill(bench):
-    """Sends at full speed, SIGKILL in the middle, and every acknowledged key must be there."""
+def kill(bench, content_bytes):
+    """Sends at full speed, SIGKILL in the middle, and every acknowledged message must be there, whole."""
     found = {}
     workload = workloads.Workload("kill", "", (), writes=True)
     requests = servers.write_requests(bench.work / "requests" / "kill.requests",
-                                      workloads.send(seeds.names_of("accounts")))
+                                      workloads.send(seeds.names_of("accounts"), content_bytes))
     for name in (MIGCHAT, FASTIFY, TUNED):
         if name in bench.tools.missing:
             continue
@@ -98,68 +68,99 @@ def kill(bench):
         server.process.wait()
         servers.loaded(load)
         acknowledged = set(acked.read_text().split())
-        stored = stored_keys(name, path)
-        lost = acknowledged - stored
-        if lost:
-            raise BenchError(f"{name}: {len(lost)} acknowledged sends are gone after kill -9")
-        found[name] = {"acknowledged": len(acknowledged), "stored": len(stored)}
+        kept = stored.whole_keys(name, path, content_bytes)
+        lost = acknowledged - kept
+        if lost or not acknowledged:
+            raise BenchError(f"{name}: {len(lost)} of {len(acknowledged)} acknowledged sends are gone after kill -9")
+        if name == MIGCHAT:
+            servers.run([bench.tools.binary, "verify", path], "verify after kill -9")
+        found[name] = {"acknowledged": len(acknowledged), "stored": len(kept)}
     return found
 
 
 # --- start-up -------------------------------------------------------------------------------------
 
 def start(bench, seed):
-    found = {}
     workload = workloads.Workload("start", "", (), seed=seed, writes=False)
-    for name in (MIGCHAT, FASTIFY, NGINX, UV):
-        if name in bench.tools.missing:
-            continue
-        database = bench.database(workload, name)
-        took = []
-        for _ in range(STARTS_EACH):
-            port = servers.free_port()
-            command, env, folder = bench.servers.command(name, port, database)
-            output = servers.run(
-                [bench.tools.bin / "load", "start", "--port", port, "--core", machine.SERVER_CORE,
-                 "--target", servers.ready_target(name), "--", *command], f"{name}'s start", env=env, cwd=folder,
-                preexec_fn=machine.pin(machine.LOAD_CORE))
-            took.append(json.loads(output)["first_answer_us"] / 1e3)
-        found[name] = {"ms": statistics.median(took), "least_ms": min(took), "most_ms": max(took)}
-    return found
+    took = {}
+    for _ in range(bench.rounds):
+        for name in (MIGCHAT, FASTIFY, NGINX, UV):
+            if name not in bench.tools.missing:
+                database = bench.database(workload, name)
+                result = bench.quiet(f"start of {name}", lambda pids, name=name, database=database:
+                                     started(bench, name, database))
+                took.setdefault(name, []).extend(result["ms"])
+    return {name: {"ms": statistics.median(each), "least_ms": min(each), "most_ms": max(each)}
+            for name, each in took.items()}
+
+
+def started(bench, name, database):
+    took_ms = []
+    before = machine.snapshot()
+    for _ in range(STARTS_EACH):
+        port = servers.free_port()
+        command, env, folder = bench.servers.command(name, port, database)
+        output = servers.run(
+            [bench.tools.bin / "load", "start", "--port", port, "--core", machine.SERVER_CORE,
+             "--target", servers.ready_target(name), "--", *command], f"{name}'s start", env=env, cwd=folder,
+            preexec_fn=machine.pin(machine.LOAD_CORE))
+        took_ms.append(json.loads(output)["first_answer_us"] / 1e3)
+    return {"ms": took_ms, "before": before, "after": machine.snapshot()}
 
 
 # --- memory ---------------------------------------------------------------------------------------
 
 def idle(bench, connections, names):
-    found = {}
     workload = workloads.Workload("idle", "", (), seed="accounts", writes=True)
-    asked = servers.write_requests(bench.work / "requests" / "idle.requests", workloads.health())
-    for name in names:
-        if name in bench.tools.missing:
-            continue
-        with bench.servers.running(name, database=bench.database(workload, name)) as server:
-            at_start = machine.memory_bytes(server.pid, "VmRSS")
-            poll = ["run", "--port", server.port, "--requests", asked, "--connections", 8,
-                    "--pid", server.pid, "--seconds", bench.seconds]
-            servers.loaded(servers.load(bench.tools, *poll))
-            before = machine.memory_bytes(server.pid, "VmRSS")
-            slab_before = slab_bytes()
-            holder = servers.load(bench.tools, "idle", "--port", server.port, "--requests", asked,
-                                  "--connections", connections, stdin=subprocess.PIPE)
-            if holder.stdout.readline() != "ready\n":
-                holder.kill()
-                raise BenchError(f"{name}: {holder.stderr.read()[-400:]}")
-            held = machine.memory_bytes(server.pid, "VmRSS")
-            # Both ends of each connection are in this kernel.
-            kernel = (slab_bytes() - slab_before) / 2
-            polled = servers.loaded(servers.load(bench.tools, *poll))
-            holder.communicate()
-        found[name] = {"connections": connections, "start_rss": at_start, "rss": held,
-                       "user_bytes_each": (held - before) / connections,
-                       "kernel_bytes_each": max(kernel, 0) / connections,
-                       "poll_p99_us": polled["classes"][0]["p99_us"],
-                       "poll_cpu_us": polled["cpu_ns"] / 1e3 / polled["requests"]}
-    return found
+    return {name: bench.quiet(f"{connections:,} idle connections of {name}", lambda pids, name=name:
+                              held(bench, name, bench.database(workload, name), connections, pids))
+            for name in names if name not in bench.tools.missing}
+
+
+def held(bench, name, database, connections, pids):
+    """Idle connections, and what polls take beside them: of a list that has not changed where there are lists."""
+    requests = bench.work / "requests"
+    asked = servers.write_requests(requests / "idle.requests", workloads.health())
+    with bench.servers.running(name, database=database) as server:
+        pids.append(server.pid)
+        at_start = machine.memory_bytes(server.pid, "VmRSS")
+        polls = asked
+        if name == MIGCHAT:
+            polls = servers.write_requests(requests / "idle-polls.requests", unchanged_polls(server))
+        poll = ["run", "--port", server.port, "--requests", polls, "--connections", POLLS_BESIDE_IDLE,
+                "--pid", server.pid, "--seconds", bench.seconds]
+        before = machine.snapshot()
+        servers.loaded(servers.load(bench.tools, *poll))
+        rss_before = machine.memory_bytes(server.pid, "VmRSS")
+        slab_before = slab_bytes()
+        holder = servers.load(bench.tools, "idle", "--port", server.port, "--requests", asked,
+                              "--connections", connections, stdin=subprocess.PIPE)
+        if holder.stdout.readline() != "ready\n":
+            holder.kill()
+            raise BenchError(f"{name}: {holder.stderr.read()[-400:]}")
+        rss = machine.memory_bytes(server.pid, "VmRSS")
+        # Both ends of each connection are in this kernel.
+        kernel = (slab_bytes() - slab_before) / 2
+        polled = servers.loaded(servers.load(bench.tools, *poll))
+        holder.communicate()
+        after = machine.snapshot()
+    return {"connections": connections, "start_rss": at_start, "rss": rss,
+            "user_bytes_each": (rss - rss_before) / connections,
+            "kernel_bytes_each": max(kernel, 0) / connections,
+            "poll_p99_us": polled["classes"][0]["p99_us"],
+            "poll_cpu_us": polled["cpu_ns"] / 1e3 / polled["requests"],
+            "before": before, "after": after}
+
+
+def unchanged_polls(server):
+    """Of accounts with a message each."""
+    client = servers.Client(server.port)
+    names = seeds.names_of("accounts")[:POLLS_BESIDE_IDLE]
+    for asked, *_ in workloads.send_to_oneself(names):
+        client.json(asked)
+    rows = [row for name in names for row in workloads.unchanged_list(client, name)]
+    client.close()
+    return rows
 
 
 def slab_bytes():
@@ -172,18 +173,33 @@ def slab_bytes():
 
 def memory(bench, seed, prefix, wanted):
     """Resident memory while as many connections as there are accounts poll their lists."""
-    found = {}
     workload = workloads.Workload(f"memory-{prefix}", "", (MIGCHAT, FASTIFY), seed=seed,
                                   rows=workloads.lists(prefix, wanted))
+    accounts = sum(each.startswith(prefix) for each in seeds.names_of(seed))
     paths, _ = bench.requests(workload)
-    for name in bench.servers_of(workload):
-        accounts = sum(each.startswith(prefix) for each in seeds.names_of(seed))
-        with bench.servers.running(name, database=bench.database(workload, name)) as server:
-            before = machine.memory_bytes(server.pid, "VmRSS")
-            # Fastify needs seconds for the first answer of so many.
-            servers.loaded(servers.load(bench.tools, "run", "--port", server.port, "--requests",
-                                        paths[name]["measured"], "--connections", accounts, "--count",
-                                        accounts * 4))
-            found[name] = {"idle_rss": before, "rss": machine.memory_bytes(server.pid, "VmRSS"),
-                           "peak_rss": machine.memory_bytes(server.pid, "VmHWM")}
-    return found
+    rounds = {}
+    for _ in range(bench.rounds):
+        for name in bench.servers_of(workload):
+            database = bench.database(workload, name)
+            rounds.setdefault(name, []).append(bench.quiet(
+                f"{accounts} lists of {name}", lambda pids, name=name, database=database:
+                polled(bench, name, database, paths[name]["measured"], accounts, pids)))
+    return {name: {"idle_rss": statistics.median(each["idle_rss"] for each in found),
+                   "peak_rss": statistics.median(each["peak_rss"] for each in found),
+                   "least_peak_rss": min(each["peak_rss"] for each in found),
+                   "most_peak_rss": max(each["peak_rss"] for each in found)}
+            for name, found in rounds.items()}
+
+
+def polled(bench, name, database, requests, accounts, pids):
+    """The peak is the kernel's own, as the pollers are gone when one can look."""
+    with bench.servers.running(name, database=database) as server:
+        pids.append(server.pid)
+        idle_rss = machine.memory_bytes(server.pid, "VmRSS")
+        before = machine.snapshot()
+        # Fastify needs seconds for the first answer of so many.
+        servers.loaded(servers.load(bench.tools, "run", "--port", server.port, "--requests", requests,
+                                    "--connections", accounts, "--count", accounts * 4))
+        after = machine.snapshot()
+        return {"idle_rss": idle_rss, "peak_rss": machine.memory_bytes(server.pid, "VmHWM"),
+                "before": before, "after": after}

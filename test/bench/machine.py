@@ -6,6 +6,7 @@ import os
 import pathlib
 import platform
 import resource
+import time
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 KERNEL_THREADS_PARENT = 2
@@ -63,6 +64,7 @@ def children(pid):
 
 @dataclasses.dataclass
 class Snapshot:
+    taken_s: float        # of the monotonic clock
     processes: dict       # pid -> (seconds used by it and its reaped children, name, parent)
     busy_s: float         # of all processors, as the kernel counts ticks
     stolen_s: float
@@ -86,7 +88,7 @@ def snapshot():
     own_s = sum(usage.ru_utime + usage.ru_stime
                 for usage in (resource.getrusage(resource.RUSAGE_SELF),
                               resource.getrusage(resource.RUSAGE_CHILDREN)))
-    return Snapshot(processes, sum(columns[:3]), columns[7], own_s)
+    return Snapshot(time.monotonic(), processes, sum(columns[:3]), columns[7], own_s)
 
 
 def earlier_use(before, after):
@@ -100,8 +102,9 @@ def earlier_use(before, after):
     return earlier
 
 
-def foreign_use(before, after, elapsed_s, own_pids):
-    """What others took, as a share of a core, and who: (share, text)."""
+def foreign_use(before, after, own_pids):
+    """What others took between two snapshots, as a share of a core, and who: (share, text)."""
+    elapsed_s = after.taken_s - before.taken_s
     own = {os.getpid(), *own_pids}
     for pid in own_pids:
         own.update(children(pid))

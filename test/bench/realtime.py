@@ -73,8 +73,8 @@ def quiet(bench, what, seed, measure, preload=None):
         database = bench.database(workload(seed), MIGCHAT)
         with on_load_core(), bench.servers.running(MIGCHAT, database=database, preload=preload) as server:
             pids.append(server.pid)
-            result = measure(server)
-            result["after"] = machine.snapshot()
+            before = machine.snapshot()
+            result = {**measure(server), "before": before, "after": machine.snapshot()}
         if "sequences" in result:
             check_complete(database, result.pop("sequences"))
         return result

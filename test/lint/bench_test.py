@@ -1,8 +1,12 @@
-"""What a run of the bench leaves when it ends early, and the limits that it sets itself."""
+"""What the bench relies on: what it tells of a run that ends early, its limits, how it looks at the machine and at a
+database, and that the bare loop does what the server does."""
 
+import contextlib
 import json
 import pathlib
+import re
 import resource
+import sqlite3
 import subprocess
 import sys
 import types
@@ -10,11 +14,13 @@ import types
 import pytest
 
 BENCH = pathlib.Path(__file__).resolve().parents[1] / "bench"
+SQLITE = BENCH.parents[1] / "src" / "store" / "sqlite"
 sys.path.insert(0, str(BENCH))
 
 import bench as bench_run  # noqa: E402  (the bench's modules lie beside each other)
 import figures  # noqa: E402
 import machine  # noqa: E402
+import stored  # noqa: E402
 from servers import MIGCHAT, BenchError  # noqa: E402
 
 
@@ -76,3 +82,94 @@ def test_the_list_says_which_are_measured_with_full_alone():
                              "none"], capture_output=True, text=True, check=True).stdout.splitlines()
     assert {line.split()[0] for line in listed if line.endswith("(--full)")} >= {
         "idle-limit-full", "pollers-full", "send-1e4"}
+
+
+# --- what others take ----------------------------------------------------------------------------
+
+def snapshot(at_s, foreign_s, busy_s):
+    return machine.Snapshot(at_s, {7: (foreign_s, "other", 1)}, busy_s, 0.0, 0.0)
+
+
+def measured(bench, took_s, others_s):
+    return bench.quiet("a figure", lambda pids: {"before": snapshot(100, 0.0, 0.0),
+                                                 "after": snapshot(100 + took_s, others_s, others_s)})
+
+
+def test_the_share_of_others_is_that_of_the_time_between_the_snapshots(bench):
+    assert measured(bench, 1.0, 0.04)["foreign"] == 0.04
+    with pytest.raises(bench_run.Noisy, match=r"others took 6 % of a core: other \(7\) 6 %"):
+        measured(bench, 1.0, 0.06)
+
+
+def test_processes_that_came_and_went_count_above_a_share_of_their_own():
+    shares = [machine.foreign_use(snapshot(0, 0.0, 0.0), snapshot(1, 0.0, unseen), [])[0] for unseen in (0.19, 0.21)]
+    assert shares == [0.0, 0.21]
+
+
+# --- what is stored ------------------------------------------------------------------------------
+
+SHORT, LONG = 80, 468
+BREAKS = {
+    "recipient's entry gone": "DELETE FROM log WHERE kind = 2 AND ref = 1",
+    "entered twice": "INSERT INTO log SELECT 9, seq, kind, other_id, chain, ref, received, 0, text FROM log"
+                     " WHERE kind = 2 AND ref = 1",
+    "text cut": "UPDATE {place} SET text = 'm' WHERE {id} = 1",
+    "message gone": "DELETE FROM log WHERE ref = 1",
+}
+
+
+@pytest.fixture(name="database", params=(SHORT, LONG))
+def fixture_database(request, tmp_path):
+    """(its path, the bytes of each of two messages)"""
+    text = "m" * request.param
+    is_long = request.param > stored.CONTENT_IN_LOG_MAX_BYTES
+    with contextlib.closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as database:
+        for migration in sorted((SQLITE / "migrations").glob("*.sql")):
+            database.executescript(migration.read_text())
+        for message in (1, 2):
+            for account, kind in ((1, 1), (2, 2)):
+                database.execute("INSERT INTO log VALUES (?, ?, ?, 0, 0, ?, 0, 0, ?)",
+                                 (account, message, kind, message, None if is_long else text))
+            if is_long:
+                database.execute("INSERT INTO content VALUES (?, 2, ?)", (message, text))
+            database.execute("INSERT INTO sent_key VALUES (1, ?, x'', ?, 0)", (f"key{message}", message))
+    return tmp_path / "a.db", request.param
+
+
+def test_a_whole_database_has_its_keys_and_its_count(database):
+    assert stored.whole_keys(MIGCHAT, *database) == {"key1", "key2"}
+    stored.check_count(MIGCHAT, database[0], 2)
+    with pytest.raises(BenchError, match="3 messages were acknowledged or there before, 2 are stored"):
+        stored.check_count(MIGCHAT, database[0], 3)
+
+
+@pytest.mark.parametrize("fault", BREAKS)
+def test_a_key_without_its_whole_message_is_found(database, fault):
+    path, content_bytes = database
+    place, column = ("content", "message_id") if content_bytes == LONG else ("log", "ref")
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as opened:
+        opened.execute(BREAKS[fault].format(place=place, id=column))
+    with pytest.raises(BenchError, match="key1"):
+        stored.whole_keys(MIGCHAT, path, content_bytes)
+
+
+# --- the bare loop -------------------------------------------------------------------------------
+
+def strings_of(text):
+    """Each run of string literals in C that follow one another, as one."""
+    runs = re.findall(r'"(?:[^"\\\n]|\\.)*"(?:\s*"(?:[^"\\\n]|\\.)*")*', re.sub(r"/\*.*?\*/", "", text, flags=re.S))
+    return {"".join(re.findall(r'"((?:[^"\\\n]|\\.)*)"', run)) for run in runs}
+
+
+def test_the_bare_loop_runs_the_statements_of_the_server():
+    table = re.search(r"sql\[STATEMENT_COUNT\] = \{(.*?)\n\};", (BENCH / "bare_loop.c").read_text(), re.S)[1]
+    ours = set().union(*(strings_of(path.read_text()) for path in SQLITE.glob("*.c")))
+    statements = strings_of(table)
+    assert len(statements) == 10
+    assert statements - ours == set()
+
+
+def test_a_long_text_is_one_of_the_same_length_everywhere():
+    limit = int(re.search(r"CONTENT_IN_LOG_MAX_BYTES (\d+)u", (SQLITE / "content.h").read_text())[1])
+    bare = int(re.search(r"CONTENT_IN_LOG_MAX_BYTES (\d+)", (BENCH / "bare_loop.c").read_text())[1])
+    assert bare == stored.CONTENT_IN_LOG_MAX_BYTES == limit
