@@ -62,7 +62,7 @@ enum error api_message_list_filtered(struct exchange *exchange, struct services 
         }
         if (error == OK && other_id != 0 && params.before_seq != INT64_MAX) {
             error = message_check_seq(services->store, exchange->account_id, other_id,
-                                      params.before_seq, &exchange->arena);
+                                      params.before_seq);
         }
         if (error == OK) {
             error = list_begin(exchange, services, &params, other_id);

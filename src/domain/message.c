@@ -44,7 +44,7 @@ static enum error append_read(struct store *store, const struct side *side, int6
 static enum error append_both_read(struct store *store, int64_t reader_id, int64_t sender_id,
                                    int64_t message_id, int64_t now_ms, struct arena *arena);
 static enum error message_find(struct store *store, int64_t account_id, int64_t other_id,
-                               int64_t seq, struct arena *arena, struct entry *out_entry);
+                               int64_t seq, struct entry *out_entry);
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
@@ -232,7 +232,7 @@ enum error message_mark_read(struct store *store, int64_t account_id, int64_t ot
         return OK;
     }
     error = message_find(store, account_id, other_id,
-                         up_to_seq == 0 ? conversation.last_seq : up_to_seq, arena, &last_read);
+                         up_to_seq == 0 ? conversation.last_seq : up_to_seq, &last_read);
     if (error != OK) {
         return error;
     }
@@ -298,20 +298,19 @@ static enum error append_read(struct store *store, const struct side *side, int6
     return store_entry_append(store, side->account_id, &entry, 0, &seq);
 }
 
-enum error message_check_seq(struct store *store, int64_t account_id, int64_t other_id, int64_t seq,
-                             struct arena *arena)
+enum error message_check_seq(struct store *store, int64_t account_id, int64_t other_id, int64_t seq)
 {
     struct entry entry;
 
-    return message_find(store, account_id, other_id, seq, arena, &entry);
+    return message_find(store, account_id, other_id, seq, &entry);
 }
 
 static enum error message_find(struct store *store, int64_t account_id, int64_t other_id,
-                               int64_t seq, struct arena *arena, struct entry *out_entry)
+                               int64_t seq, struct entry *out_entry)
 {
     struct entry entry;
     bool is_found;
-    enum error error = store_entry_find(store, account_id, seq, arena, &is_found, &entry);
+    enum error error = store_entry_find(store, account_id, seq, NULL, &is_found, &entry);
 
     if (error != OK) {
         return error;

@@ -51,6 +51,6 @@ MUST_CHECK enum error message_mark_read(struct store *store, int64_t account_id,
 
 /* Checks that `seq` is a message of the account with other_id (SEQ_NOT_ALLOWED). */
 MUST_CHECK enum error message_check_seq(struct store *store, int64_t account_id, int64_t other_id,
-                                        int64_t seq, struct arena *arena);
+                                        int64_t seq);
 
 #endif

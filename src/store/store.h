@@ -294,6 +294,7 @@ MUST_CHECK enum error store_content_add(struct store *store, int64_t message_id,
 MUST_CHECK enum error store_entry_append(struct store *store, int64_t account_id,
                                          const struct entry *entry, int64_t previous_seq,
                                          int64_t *out_seq);
+/* Its text is in the arena; arena NULL: without it. */
 MUST_CHECK enum error store_entry_find(struct store *store, int64_t account_id, int64_t seq,
                                        struct arena *arena, bool *out_found,
                                        struct entry *out_entry);

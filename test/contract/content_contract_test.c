@@ -75,6 +75,11 @@ static void assert_found_one_by_one(struct fixture *f, int64_t account_id)
             store_entry_find(f->store, account_id, (int64_t)number + 1, &f->arena, &found, &entry));
         assert_true(found);
         assert_content(entry.text, number);
+        assert_ok(
+            store_entry_find(f->store, account_id, (int64_t)number + 1, NULL, &found, &entry));
+        assert_true(found);
+        assert_int_equal(entry.ref, number + 1);
+        assert_null(entry.text.ptr);
     }
 }
 

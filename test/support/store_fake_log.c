@@ -94,7 +94,8 @@ enum error store_entry_find(struct store *store, int64_t account_id, int64_t seq
     *out_found = entry != NULL;
     if (entry != NULL) {
         *out_entry = *entry;
-        out_entry->text = fake_text_give(entry->text, arena);
+        out_entry->text =
+            arena == NULL ? (struct str){NULL, 0} : fake_text_give(entry->text, arena);
     }
     return OK;
 }

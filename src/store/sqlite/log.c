@@ -95,12 +95,14 @@ enum error store_entry_find(struct store *store, int64_t account_id, int64_t seq
     found = query_step(&query);
     if (found) {
         entry_read(&query, &entry);
-        if (entry.text.ptr != NULL) {
+        if (arena == NULL) {
+            entry.text = (struct str){NULL, 0};
+        } else if (entry.text.ptr != NULL) {
             entry.text = arena_copy(arena, entry.text);
         }
     }
     error = query_end(&query);
-    if (error == OK && found && entry_is_without_its_text(&entry)) {
+    if (error == OK && found && arena != NULL && entry_is_without_its_text(&entry)) {
         error = content_find(store, entry.ref, arena, &entry.text);
     }
     if (error != OK) {

@@ -374,10 +374,10 @@ static void only_a_message_of_the_conversation_can_be_read_up_to(void **state)
     assert_int_equal(mark(&f, 2, 3, 0, &marked), OK);
     assert_int_equal(marked, 0);
 
-    assert_int_equal(message_check_seq(f.store, 1, 2, 1, &f.arena), OK);
-    assert_int_equal(message_check_seq(f.store, 1, 3, 1, &f.arena), ERROR_SEQ_NOT_ALLOWED);
-    assert_int_equal(message_check_seq(f.store, 1, 1, 3, &f.arena), ERROR_SEQ_NOT_ALLOWED);
-    assert_int_equal(message_check_seq(f.store, 1, 2, INT64_MAX, &f.arena), ERROR_SEQ_NOT_ALLOWED);
+    assert_int_equal(message_check_seq(f.store, 1, 2, 1), OK);
+    assert_int_equal(message_check_seq(f.store, 1, 3, 1), ERROR_SEQ_NOT_ALLOWED);
+    assert_int_equal(message_check_seq(f.store, 1, 1, 3), ERROR_SEQ_NOT_ALLOWED);
+    assert_int_equal(message_check_seq(f.store, 1, 2, INT64_MAX), ERROR_SEQ_NOT_ALLOWED);
     domain_fixture_release(&f);
 }
 
@@ -436,7 +436,7 @@ static enum error step_mark(struct domain_fixture *f)
 
 static enum error step_check_seq(struct domain_fixture *f)
 {
-    return message_check_seq(f->store, 1, 2, 1, &f->arena);
+    return message_check_seq(f->store, 1, 2, 1);
 }
 
 static void every_store_failure_is_told_and_leaves_nothing(void **state)
