@@ -102,7 +102,8 @@ def figure(found):
         return (f"{found['user_bytes_each']:,.0f} bytes each (kernel {found['kernel_bytes_each']:,.0f}); "
                 f"{found['start_rss'] / MB:.1f} MB at start, {found['rss'] / MB:.1f} MB with "
                 f"{found['connections']:,}; polls p99 {found['poll_p99_us'] / 1e3:.2f} ms")
-    return (f"{found['idle_rss'] / MB:.1f} MB idle, {found['peak_rss'] / MB:.1f} MB peak "
+    return (f"{found['idle_rss'] / MB:.1f} MB idle, {found['rss'] / MB:.1f} MB beside the pollers, "
+            f"{found['peak_rss'] / MB:.1f} MB peak "
             f"({found['least_peak_rss'] / MB:.1f}–{found['most_peak_rss'] / MB:.1f})")
 
 
