@@ -344,10 +344,10 @@ def reported(bench):
         failure, status = f"{noisy}. Wait until the machine is quiet, or use --allow-noise.", EXIT_NOISY
     except BenchError as broken:
         failure, status = str(broken), EXIT_BROKEN
-    if bench.results or not failure:
-        verdicts = bars.judge(bench.results, bench.asked())
+    verdicts = bars.judge(bench.results, bench.asked())
+    if bench.results:
         print(report.table(bench, bench.chosen, verdicts, time.monotonic() - begun, failure))
-        say(f"all figures: {report.write_json(bench, verdicts, failure)}")
+    say(f"all figures: {report.write_json(bench, verdicts, failure)}")
     if failure:
         say(failure)
     return status

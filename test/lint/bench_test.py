@@ -53,10 +53,25 @@ def test_what_was_measured_before_a_failure_is_told_with_why_it_is_not_all(bench
     assert [each["reached"] for each in kept["bars"]] == [True, False]
 
 
+def test_a_run_that_measured_nothing_leaves_no_figures_of_an_earlier_one(bench, capsys):
+    (bench.work / "results.json").write_text('{"failure": null, "results": {"start-empty": {}}}')
+
+    def run():
+        raise bench_run.Noisy("somebody else")
+    bench.run = run
+    assert bench_run.reported(bench) == 3
+    assert capsys.readouterr().out == ""
+    kept = json.loads((bench.work / "results.json").read_text())
+    assert kept["failure"].startswith("somebody else") and kept["results"] == {}
+
+
 def test_a_whole_run_has_no_failure(bench, capsys):
-    bench.run = lambda: None
+    def run():
+        bench.results["start-empty"] = {MIGCHAT: {"ms": 4.0, "least_ms": 3.0, "most_ms": 5.0}}
+    bench.run = run
     assert bench_run.reported(bench) == 0
-    assert "Not the whole run" not in capsys.readouterr().out
+    table = capsys.readouterr().out
+    assert "4.0 ms" in table and "Not the whole run" not in table
     assert json.loads((bench.work / "results.json").read_text())["failure"] is None
 
 
