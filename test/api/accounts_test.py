@@ -157,17 +157,18 @@ def test_unknown_name_and_wrong_password_cannot_be_told_apart(api, alice):
 
 def test_unknown_name_and_wrong_password_take_the_same_time(start):
     """At cost 10 a hash takes tens of milliseconds, all the rest below one. The least of several
-    is compared, which load on the machine does not shorten."""
+    is compared, which load on the machine does not shorten; beside much of it it takes more of them."""
     api = start(MIGCHAT_PASSWORD_COST=10).api
     account = api.create()
     least = {"wrong": 1e9, "unknown": 1e9}
-    for _ in range(8):
+    for number in range(40):
+        if number >= 8 and 0.6 < least["unknown"] / least["wrong"] < 1.6:
+            return
         for kind, name in (("wrong", account.username), ("unknown", new_name())):
             begun = time.monotonic()
             api.login_raw(name, seen.new_password()).expect(401)
             least[kind] = min(least[kind], time.monotonic() - begun)
-    ratio = least["unknown"] / least["wrong"]
-    assert 0.6 < ratio < 1.6, least
+    raise AssertionError(f"after 40 of each the least are {least}")
 
 
 def test_the_account_describes_itself(alice):
