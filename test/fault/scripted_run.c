@@ -26,7 +26,7 @@
 
 #define NOW_MS 1762171200123 /* 2025-11-03T12:00:00.123Z */
 #define UNITS_MAX 6u
-#define TEXT_MAX_BYTES 120000u
+#define TEXT_MAX_BYTES 250000u
 #define TEXT_LONG_BYTES 30000u
 #define TEXT_USUAL_BYTES 300u
 #define HASH "$2b$04$abcdefghijklmnopqrstuv"
