@@ -124,7 +124,7 @@ enum config_checkpoint { CHECKPOINT_OWN, CHECKPOINT_EXTERNAL };
     OPTION(WRITE_QUEUE, "write-queue", "MIGCHAT_WRITE_QUEUE", NUMBER, 1, 1000000, "", "4096",      \
            "COUNT", "requests waiting to write, above it 503")                                     \
     OPTION(HASH_QUEUE, "hash-queue", "MIGCHAT_HASH_QUEUE", NUMBER, 1, 1000000, "", "64", "COUNT",  \
-           "requests waiting for a password hash, above it or 3 s 503")                            \
+           "requests waiting for a password hash, above it 503; fewer where those would take 3 s") \
     GROUP("Log, on stderr")                                                                        \
     OPTION(LOG_LEVEL, "log-level", "MIGCHAT_LOG", LEVEL, 0, 0, "", "info", "LEVEL",                \
            "trace, debug, info, warn, error or off; RUST_LOG counts too, below MIGCHAT_LOG")       \

@@ -30,14 +30,15 @@
 #define READER_CACHE_KIB (4u * 1024u)
 
 /* What one transaction, one snapshot or one turn of hashing takes at most. A commit costs one
- * fsync whatever its size; a hash takes tens of milliseconds, so nothing waits behind it. */
+ * fsync whatever its size; a hash takes a third of a second and more, so nothing waits behind it.
+ */
 #define WRITE_BATCH_MAX 256u
 #define READ_BATCH_MAX 64u
 #define HASH_BATCH_MAX 1u
 /* Who logs in waits no longer than this for others' hashes, whatever one costs: clients give up
  * soon after, and a hash for them would be for nobody. */
 #define HASH_WAIT_MAX_MS 3000u
-/* Of bcrypt at cost 0, about; the first hash says better. */
+/* Of bcrypt at cost 0, about, until there was a hash. */
 #define HASH_COST_0_NS UINT64_C(64000)
 /* Hashing must not take the processor from the loop, the writer and the readers. */
 #define HASH_NICE 10

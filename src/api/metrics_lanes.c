@@ -69,7 +69,7 @@ static uint64_t depth(const struct lane_traffic *lane)
 
 static uint64_t depth_max(const struct lane_traffic *lane)
 {
-    return lane->queue_max;
+    return tally_read(&lane->places);
 }
 
 static uint64_t threads(const struct lane_traffic *lane)

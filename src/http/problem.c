@@ -7,7 +7,7 @@
 #include "http/exchange.h"
 #include "http/response.h"
 
-#define RETRY_AFTER_S "1" /* a full queue has places again in well under a second */
+#define RETRY_AFTER_S "1" /* a full queue has places again with the next commit or hash */
 #define RETRY_MAX_BYTES 24u
 
 static void retry_field(struct response *response, unsigned seconds);

@@ -28,7 +28,7 @@ void traffic_open_lane(struct traffic *traffic, enum lane lane, unsigned thread_
     opened->threads = calloc(thread_count, sizeof *opened->threads);
     REQUIRE(opened->threads != NULL);
     opened->thread_count = thread_count;
-    opened->queue_max = queue_max;
+    tally_set(&opened->places, queue_max);
     opened->lent_count = lent_count;
 }
 

@@ -56,7 +56,7 @@ struct lane_traffic {
     unsigned thread_count; /* 0: the lane is not open */
     struct lane_thread_traffic *threads;
     const unsigned *lent_count; /* exchanges on it, waiting or run */
-    unsigned queue_max;         /* what that can be */
+    struct tally places;        /* what that can be; where runs take long, by the last ones */
     struct tally refused;       /* exchanges that were one too many */
 };
 

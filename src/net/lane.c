@@ -31,11 +31,9 @@
 
 /* Pages that are not touched cost nothing; sqlite and cJSON stay far below it. */
 #define LANE_STACK_BYTES (1024u * 1024u)
-#define NS_PER_MS 1000000u
 
 static void queue_init(struct lane_queue *queue, enum lane lane, const struct lane_plan *plan);
 static enum error queue_start(struct lanes *lanes, struct lane_queue *queue);
-static bool queue_is_full(const struct lane_queue *queue);
 static void on_prepare(uv_prepare_t *prepare);
 static void queue_hand_over(struct lane_queue *queue);
 static void on_async(uv_async_t *returned);
@@ -95,7 +93,7 @@ static void queue_init(struct lane_queue *queue, enum lane lane, const struct la
     if (lane == LANE_LOOP) {
         queue->plan.thread_count = 0;
     }
-    atomic_init(&queue->run_ns, plan->first_run_ns);
+    atomic_init(&queue->run_ns, 0);
     list_init(&queue->staged);
     list_init(&queue->queued);
     list_init(&queue->done);
@@ -119,6 +117,9 @@ static enum error queue_start(struct lanes *lanes, struct lane_queue *queue)
     REQUIRE(queue->plan.wait_max_ms == 0 || queue->plan.batch_max == 1);
     traffic_open_lane(lanes->traffic, queue->lane, count, queue->plan.queue_max,
                       &queue->lent_count);
+    if (queue->plan.wait_max_ms > 0) {
+        queue_places_set(queue, lanes->traffic, queue->plan.first_run_ns);
+    }
     queue->threads = calloc(count, sizeof(*queue->threads));
     REQUIRE(queue->threads != NULL);
     signals_block(&before);
@@ -149,8 +150,11 @@ bool lanes_lend(struct lanes *lanes, struct exchange *exchange)
      * that waited has been taken in; a full lane is asked whether it moves. */
     bool is_begun = exchange->page > 0 || exchange->is_resumed || exchange->probe != NULL;
 
-    if (atomic_load(&lanes->is_refusing) || (queue_is_full(queue) && !is_begun)) {
-        tally_add(&lanes->traffic->lanes[queue->lane].refused, 1);
+    struct lane_traffic *counted = &lanes->traffic->lanes[queue->lane];
+
+    if (atomic_load(&lanes->is_refusing) ||
+        (queue->lent_count >= tally_read(&counted->places) && !is_begun)) {
+        tally_add(&counted->refused, 1);
         return false;
     }
     if (lanes->staged_count == 0) {
@@ -162,19 +166,6 @@ bool lanes_lend(struct lanes *lanes, struct exchange *exchange)
     lanes->staged_count++;
     queue->lent_count++;
     return true;
-}
-
-/* A free thread is never too long a wait, however long one takes. */
-static bool queue_is_full(const struct lane_queue *queue)
-{
-    const struct lane_plan *plan = &queue->plan;
-
-    if (plan->wait_max_ms > 0 &&
-        queue->lent_count / plan->thread_count * atomic_load(&queue->run_ns) >
-            (uint64_t)plan->wait_max_ms * NS_PER_MS) {
-        return true;
-    }
-    return queue->lent_count >= plan->queue_max;
 }
 
 unsigned lanes_lent_count(const struct lanes *lanes)

@@ -43,7 +43,7 @@ struct lane_queue {
     struct lane_plan plan;
     struct lane_thread *threads;
 
-    /* The threads' and the loop's: how long one takes, by the last ones. Kept only where
+    /* The threads': how long one takes, by the last ones; 0 before the first. Kept only where
      * plan.wait_max_ms is set. */
     _Atomic uint64_t run_ns;
 
@@ -75,6 +75,9 @@ struct lanes {
     struct lane_queue queues[LANE_COUNT]; /* LANE_LOOP's stays empty */
 };
 
+/* How many may be on the lane when one takes this long: plan.wait_max_ms. A free thread is never
+ * too long a wait, however long one takes. On any thread; with several the last one counts. */
+void queue_places_set(struct lane_queue *queue, struct traffic *traffic, uint64_t run_ns);
 /* What a thread of a lane runs; `argument` is its struct lane_thread. It ends once the queue is
  * empty and is_stopping. */
 void lane_thread_run(void *argument);

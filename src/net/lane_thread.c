@@ -31,7 +31,7 @@ static bool batch_more(struct batch_source *source, struct list *batch);
 static void waits_count(struct lane_thread *thread, struct list *before, struct list *end,
                         uint64_t now_ns);
 static bool thread_run(struct lane_thread *thread, struct list *batch);
-static void run_time_note(struct lane_queue *queue, uint64_t took_ns);
+static void run_time_note(const struct lane_thread *thread, uint64_t took_ns);
 static enum rest thread_rest(struct lane_thread *thread, enum rest rest);
 static void thread_fail(struct lane_thread *thread);
 static uint64_t busy_begin(const struct lane_thread *thread);
@@ -163,7 +163,7 @@ static bool thread_run(struct lane_thread *thread, struct list *batch)
 
         verdict = lanes->work->run(thread->services, batch, &thread->source);
         if (since_ns > 0) {
-            run_time_note(queue, clock_monotonic_ns() - since_ns);
+            run_time_note(thread, clock_monotonic_ns() - since_ns);
         }
         histogram_add(&thread->traffic->batch_sizes, &histogram_of_sizes, thread->batch_count);
     }
@@ -182,13 +182,30 @@ static bool thread_run(struct lane_thread *thread, struct list *batch)
     return verdict == WORK_MORE;
 }
 
-/* Two threads at once may lose a run: it is an estimate. */
-static void run_time_note(struct lane_queue *queue, uint64_t took_ns)
+/* Two threads at once may lose a run: it is an estimate. One that stood still, as the whole machine
+ * may, counts as the longest wait there may be. */
+static void run_time_note(const struct lane_thread *thread, uint64_t took_ns)
 {
+    struct lane_queue *queue = thread->queue;
+    uint64_t longest_ns = (uint64_t)queue->plan.wait_max_ms * NS_PER_MS;
     uint64_t before_ns = atomic_load(&queue->run_ns);
+    uint64_t run_ns = took_ns < longest_ns ? took_ns : longest_ns;
 
-    atomic_store(&queue->run_ns,
-                 before_ns - before_ns / RUNS_REMEMBERED + took_ns / RUNS_REMEMBERED);
+    if (before_ns > 0) {
+        run_ns = before_ns - before_ns / RUNS_REMEMBERED + run_ns / RUNS_REMEMBERED;
+    }
+    atomic_store(&queue->run_ns, run_ns);
+    queue_places_set(queue, thread->lanes->traffic, run_ns);
+}
+
+void queue_places_set(struct lane_queue *queue, struct traffic *traffic, uint64_t run_ns)
+{
+    const struct lane_plan *plan = &queue->plan;
+    uint64_t turns = (uint64_t)plan->wait_max_ms * NS_PER_MS / (run_ns + 1) + 1;
+    uint64_t places = turns * plan->thread_count;
+
+    tally_set(&traffic->lanes[queue->lane].places,
+              places < plan->queue_max ? places : plan->queue_max);
 }
 
 static enum rest thread_rest(struct lane_thread *thread, enum rest rest)

@@ -18,9 +18,13 @@ def jobs():
     return yaml.safe_load(CI.read_text())["jobs"]
 
 
-def script(job, name):
+def step_of(job, name):
     (step,) = [step for step in jobs()[job]["steps"] if step["name"] == name]
-    return step["run"]
+    return step
+
+
+def script(job, name):
+    return step_of(job, name)["run"]
 
 
 def git(folder, *words):
@@ -64,6 +68,8 @@ def test_both_debians_run_every_test_that_is_no_matter_of_hours():
         "debian": ["bookworm", "trixie"], "command": ["test", "test-deb", "image"]}}
     assert job["container"]["image"] == "debian:${{ matrix.debian }}"
     assert script("test", "Test") == "./run ${{ matrix.command }}"
+    (fuzz_s,) = re.findall(r"^MIGCHAT_FUZZ_S=(\d+) exec ./run test$", (ROOT / ".ci/run").read_text(), re.MULTILINE)
+    assert step_of("test", "Test")["env"] == {"MIGCHAT_FUZZ_S": fuzz_s}
     told = (ROOT / "README.md").read_text()
     assert all(f"./run {command}" in told for command in job["strategy"]["matrix"]["command"])
 

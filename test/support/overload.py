@@ -95,7 +95,8 @@ class Overload:
 
     def is_disturbed(self, step):
         """Others left the machine more or less than when its capacity was measured; or it is at fault each time."""
-        return (step.late_ms > LATE_MAX_MS or step.good > 2 * self.capacity
+        return (step.late_ms > LATE_MAX_MS or step.good > 2 * self.capacity or step.normal_s is None
+                or step.health_ms > HEALTH_MAX_MS
                 or (step.level >= 5 and step.good < GOODPUT_MIN * self.peak))
 
 

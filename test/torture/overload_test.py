@@ -12,7 +12,7 @@ from support.http import SLOWNESS, request_bytes
 from support.overload import OpenLoop, Overload
 from support.server import Server
 
-COST = torture.size(6, 9)
+COST = torture.size(7, 9)
 LEVELS = torture.size((10,), (0.5, 1, 2, 5, 10))
 STEP_S = torture.size(2, 20)
 CAPACITY_S = torture.size(2, 10)
