@@ -93,7 +93,10 @@ static void queue_init(struct lane_queue *queue, enum lane lane, const struct la
     if (lane == LANE_LOOP) {
         queue->plan.thread_count = 0;
     }
-    atomic_init(&queue->run_ns, 0);
+    atomic_init(&queue->run_count, 0);
+    for (unsigned i = 0; i < RUNS_REMEMBERED; i++) {
+        atomic_init(&queue->runs_ns[i], plan->first_run_ns);
+    }
     list_init(&queue->staged);
     list_init(&queue->queued);
     list_init(&queue->done);
@@ -118,7 +121,7 @@ static enum error queue_start(struct lanes *lanes, struct lane_queue *queue)
     traffic_open_lane(lanes->traffic, queue->lane, count, queue->plan.queue_max,
                       &queue->lent_count);
     if (queue->plan.wait_max_ms > 0) {
-        queue_places_set(queue, lanes->traffic, queue->plan.first_run_ns);
+        queue_places_set(queue, lanes->traffic);
     }
     queue->threads = calloc(count, sizeof(*queue->threads));
     REQUIRE(queue->threads != NULL);

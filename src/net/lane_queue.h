@@ -31,6 +31,9 @@ struct lane_thread {
     char name[THREAD_NAME_BYTES];
 };
 
+/* Of these the quickest says how long one takes: others may have had the processor meanwhile. */
+#define RUNS_REMEMBERED 4u
+
 struct lane_queue {
     /* The loop's. */
     struct list staged;
@@ -43,9 +46,10 @@ struct lane_queue {
     struct lane_plan plan;
     struct lane_thread *threads;
 
-    /* The threads': how long one takes, by the last ones; 0 before the first. Kept only where
+    /* The threads': how long the last ones took, and how many there were. Kept only where
      * plan.wait_max_ms is set. */
-    _Atomic uint64_t run_ns;
+    _Atomic uint64_t runs_ns[RUNS_REMEMBERED];
+    _Atomic unsigned run_count;
 
     uv_mutex_t lock; /* of what follows */
     uv_cond_t filled;
@@ -75,9 +79,9 @@ struct lanes {
     struct lane_queue queues[LANE_COUNT]; /* LANE_LOOP's stays empty */
 };
 
-/* How many may be on the lane when one takes this long: plan.wait_max_ms. A free thread is never
- * too long a wait, however long one takes. On any thread; with several the last one counts. */
-void queue_places_set(struct lane_queue *queue, struct traffic *traffic, uint64_t run_ns);
+/* How many may be on the lane, by plan.wait_max_ms and the last runs. A free thread is never too
+ * long a wait, however long one takes. On any thread; with several the last one counts. */
+void queue_places_set(struct lane_queue *queue, struct traffic *traffic);
 /* What a thread of a lane runs; `argument` is its struct lane_thread. It ends once the queue is
  * empty and is_stopping. */
 void lane_thread_run(void *argument);

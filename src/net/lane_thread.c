@@ -14,8 +14,6 @@
 /* How long the write lane is idle before it rests once more. */
 #define LANE_IDLE_REST_NS (1000u * 1000u * 1000u)
 #define NS_PER_MS 1000000u
-/* How many of the last runs say how long one takes. */
-#define RUNS_REMEMBERED 4
 
 /* What is left for the write lane to do between batches. */
 enum rest {
@@ -182,26 +180,26 @@ static bool thread_run(struct lane_thread *thread, struct list *batch)
     return verdict == WORK_MORE;
 }
 
-/* Two threads at once may lose a run: it is an estimate. One that stood still, as the whole machine
- * may, counts as the longest wait there may be. */
 static void run_time_note(const struct lane_thread *thread, uint64_t took_ns)
 {
     struct lane_queue *queue = thread->queue;
-    uint64_t longest_ns = (uint64_t)queue->plan.wait_max_ms * NS_PER_MS;
-    uint64_t before_ns = atomic_load(&queue->run_ns);
-    uint64_t run_ns = took_ns < longest_ns ? took_ns : longest_ns;
 
-    if (before_ns > 0) {
-        run_ns = before_ns - before_ns / RUNS_REMEMBERED + run_ns / RUNS_REMEMBERED;
-    }
-    atomic_store(&queue->run_ns, run_ns);
-    queue_places_set(queue, thread->lanes->traffic, run_ns);
+    atomic_store(&queue->runs_ns[atomic_fetch_add(&queue->run_count, 1) % RUNS_REMEMBERED],
+                 took_ns);
+    queue_places_set(queue, thread->lanes->traffic);
 }
 
-void queue_places_set(struct lane_queue *queue, struct traffic *traffic, uint64_t run_ns)
+void queue_places_set(struct lane_queue *queue, struct traffic *traffic)
 {
     const struct lane_plan *plan = &queue->plan;
-    uint64_t turns = (uint64_t)plan->wait_max_ms * NS_PER_MS / (run_ns + 1) + 1;
+    uint64_t run_ns = UINT64_MAX;
+
+    for (unsigned i = 0; i < RUNS_REMEMBERED; i++) {
+        uint64_t took_ns = atomic_load(&queue->runs_ns[i]);
+
+        run_ns = took_ns < run_ns ? took_ns : run_ns;
+    }
+    uint64_t turns = (uint64_t)plan->wait_max_ms * NS_PER_MS / (run_ns | 1) + 1;
     uint64_t places = turns * plan->thread_count;
 
     tally_set(&traffic->lanes[queue->lane].places,

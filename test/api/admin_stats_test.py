@@ -38,7 +38,7 @@ def test_stats_count_what_was_done(start):
 def test_lanes_show_what_waits_on_them(start):
     """Sign-ups of a high cost wait for the one thread that hashes."""
     running = start(MIGCHAT_PASSWORD_COST=13)
-    connections = [Connection(running.port) for _ in range(8)]
+    connections = [Connection(running.port) for _ in range(4)]
     try:
         for connection in connections:
             body = json.dumps({"username": new_name(), "password": seen.new_password()}).encode()

@@ -197,10 +197,10 @@ def test_a_long_list_is_whole_and_takes_no_memory(start):
     assert ids == [place for place in range(1, count + 1) if place % 1000 != 7]
     assert listed[499 - 1]["username"] == "\x01" * 100_000
     assert ran(running, "user", "list").count("\n") == len(ids) + 1
-    before = running.rss_bytes()  # caches are full
+    before = running.own_bytes()  # caches are full
     assert len(raw(running, "GET /accounts")[1]) == len(ids)
     if not SANITIZED:  # sanitizers keep what was freed
-        assert running.rss_bytes() - before < 3 << 20
+        assert running.own_bytes() - before < 3 << 20
 
 
 def test_the_list_is_taken_whole_or_in_pages(server):

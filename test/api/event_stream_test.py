@@ -218,11 +218,11 @@ def test_stalled_readers_hold_little(start):
         bob.send(alice, "m" * 20000)
     for _ in range(3):  # the readers' page caches are full
         assert len(events_since(alice, cursor)) == 400
-    before = server.rss_bytes()
+    before = server.own_bytes()
     streams = [stream(server, alice, since=cursor, receive_buffer=4096) for _ in range(200)]
     with stream(server, alice, since=cursor) as reader:
         assert len(reader.events(400)) == 400
-        grown = server.rss_bytes() - before
+        grown = server.own_bytes() - before
         print(f"{grown / 200:.0f} bytes for each reader that stalls")
         bob.send(alice, "live")
         assert reader.event()["message"]["content"] == "live"

@@ -372,10 +372,10 @@ def test_a_thousand_wait_and_cost_little(start):
     # What is in flight at once is pooled, and stays.
     connections = [waiting(server, alice, cursor, wait=60) for _ in range(500)]
     settled(server, alice)
-    before = server.rss_bytes()
+    before = server.own_bytes()
     connections += [waiting(server, alice, cursor, wait=60) for _ in range(1000)]
     settled(server, alice)
-    grown = server.rss_bytes() - before
+    grown = server.own_bytes() - before
     print(f"{grown / 1000:.0f} bytes for each poll that waits")
     alice.send(alice)
     for connection in connections:

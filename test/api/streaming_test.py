@@ -168,7 +168,7 @@ def test_readers_that_stop_cost_little_and_hold_nothing_up(long, capsys):
     # Warm: what the server allocates once is not a reader's cost.
     for _ in range(3):
         exchange(long.server.port, list_bytes(long.account)).expect(200)
-    before = long.server.rss_bytes()
+    before = long.server.own_bytes()
     readers = []
     try:
         for _ in range(STOPPED_READERS):
@@ -179,7 +179,7 @@ def test_readers_that_stop_cost_little_and_hold_nothing_up(long, capsys):
             assert reader.head().status == 200
         for reader in readers:
             check_waiting(reader, LIST_BYTES_LEAST)
-        each = (long.server.rss_bytes() - before) / STOPPED_READERS
+        each = (long.server.own_bytes() - before) / STOPPED_READERS
         with capsys.disabled():
             print(f"\na stopped reader costs {each / 1024:.1f} KB"
                   + (" (not judged: sanitized build)" if SANITIZED else ""))

@@ -16,7 +16,21 @@ DENIED = {
     "a file outside of its folder": "open('/etc/migchat-sandbox', 'w')",
     "another name for the machine": "socket.sethostname('x')",
     "another's clock": "time.clock_settime(time.CLOCK_REALTIME, 0)",
+    "users of its own": "call('unshare', 0x10000000)",
+    "another personality": "call('personality', 0x0040000)",
+    "to run as its file's owner": "os.chmod(os.open('file', os.O_CREAT | os.O_WRONLY), 0o4755)",
+    "a file of its owner's rights": "os.open('file', os.O_CREAT | os.O_WRONLY, 0o4755)",
+    "another's scheduling": "os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))",
 }
+
+
+BEFORE = """
+import ctypes, mmap, os, socket, time
+libc = ctypes.CDLL(None, use_errno=True)
+def call(name, *arguments):
+    if getattr(libc, name)(*arguments) < 0:
+        raise OSError(ctypes.get_errno(), name)
+"""
 
 
 @pytest.fixture(scope="module", name="restrictions")
@@ -27,9 +41,10 @@ def fixture_restrictions(tmp_path_factory):
 
 
 def sandboxed(restrictions, folder, code):
-    code = f"import mmap, socket, time\nprint('begun', flush=True)\n{code}"
+    code = f"{BEFORE}\nprint('begun', flush=True)\n{code}"
     command = [sys.executable, sandbox.__file__, restrictions, folder, "/usr/bin/python3", "-B", "-c", code]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60,
+                          cwd=folder)
 
 
 @pytest.mark.parametrize("what", DENIED)

@@ -3,10 +3,12 @@
     sandbox.py RESTRICTIONS WRITABLE:… PROGRAM [ARGUMENT]…
 
 RESTRICTIONS is a file made by restrictions_of(). Done: the system-call filter with its groups, address
-families, no memory both writable and executable, no new privileges, no capabilities. Where this machine allows
-namespaces also a file system that can be read, and written below WRITABLE only, and with PrivateNetwork= a network
-of which only the loopback interface is there.
-Not done: another user, /tmp and /dev of its own, what is hidden in /proc, IPAddressDeny=.
+families, no memory both writable and executable, no namespaces, no other personality, no set-user-id bits, no new
+privileges, no capabilities. Where this machine allows namespaces also a file system that can be read, and written
+below WRITABLE only, and with PrivateNetwork= a network of which only the loopback interface is there.
+Not done, since the server does not look at them or needs systemd for it: another user (privileges_test.py has one),
+/tmp, /dev and home folders of its own, what is hidden in /proc, namespaces of users and IPC, IPAddressDeny=. What
+Protect*= takes away of the kernel goes with the capabilities.
 """
 
 import ctypes
@@ -15,6 +17,7 @@ import json
 import os
 import re
 import socket
+import stat
 import struct
 import subprocess
 import sys
@@ -26,6 +29,17 @@ SIOCSIFFLAGS, IFF_UP = 0x8914, 1
 PR_CAPBSET_READ, PR_CAPBSET_DROP, PR_SET_SECUREBITS, PR_SET_NO_NEW_PRIVS = 23, 24, 28, 38
 NOROOT_LOCKED = 3
 PROT_WRITE, PROT_EXEC = 2, 4
+# All kinds of namespaces; CLONE_NEWTIME is a signal's bit to clone.
+CLONE_NEW, CLONE_NEWTIME = 0x7E020000, 0x80
+PER_LINUX, PER_WHICH = 0, 0xFFFFFFFF
+SET_ID_BITS = stat.S_ISUID | stat.S_ISGID
+# Where a call has the mode of what it makes or changes.
+MODE_AT = {"chmod": 1, "fchmod": 1, "fchmodat": 2, "fchmodat2": 2, "mkdir": 1, "mkdirat": 2, "mknod": 1, "mknodat": 2,
+           "creat": 1}
+# Their arguments are in memory, where a filter does not look: libc does without them.
+NOT_THERE = ("clone3", "openat2")
+ASSUMED = {"MemoryDenyWriteExecute": "yes", "ProtectSystem": "strict", "SystemCallErrorNumber": "EPERM",
+           "RestrictNamespaces": "yes", "LockPersonality": "yes", "RestrictSUIDSGID": "yes"}
 
 
 def group_calls(name, seen=None):
@@ -62,9 +76,7 @@ def restrictions_of(unit):
         for word in line.removeprefix("~").split():
             names |= group_calls(word) if word.startswith("@") else {word}
         calls = calls - names if line.startswith("~") else calls | names
-    assert unit_values(unit, "MemoryDenyWriteExecute") == ["yes"]
-    assert unit_values(unit, "ProtectSystem") == ["strict"]
-    assert unit_values(unit, "SystemCallErrorNumber") == ["EPERM"]
+    assert {key: unit_values(unit, key) for key in ASSUMED} == {key: [value] for key, value in ASSUMED.items()}
     families = " ".join(unit_values(unit, "RestrictAddressFamilies")).split()
     return {"calls": sorted(calls), "families": families, "refused": namespaces_refused(),
             "private_network": unit_values(unit, "PrivateNetwork") == ["yes"]}
@@ -119,12 +131,23 @@ def filter_load(restrictions):
                  for some in (0, PROT_WRITE, PROT_EXEC)],
         "mprotect": [[seccomp.Arg(2, seccomp.MASKED_EQ, PROT_EXEC, 0)]],
         "pkey_mprotect": [[seccomp.Arg(2, seccomp.MASKED_EQ, PROT_EXEC, 0)]],
+        "clone": [[seccomp.Arg(0, seccomp.MASKED_EQ, CLONE_NEW, 0)]],
+        "unshare": [[seccomp.Arg(0, seccomp.MASKED_EQ, CLONE_NEW | CLONE_NEWTIME, 0)]],
+        "setns": [],
+        "personality": [[seccomp.Arg(0, seccomp.EQ, which)] for which in (PER_LINUX, PER_WHICH)],
+        **{name: [[seccomp.Arg(at, seccomp.MASKED_EQ, SET_ID_BITS, 0)]] for name, at in MODE_AT.items()},
+        **{name: [[seccomp.Arg(at, seccomp.MASKED_EQ, os.O_CREAT, 0)],
+                  [seccomp.Arg(at + 1, seccomp.MASKED_EQ, SET_ID_BITS, 0)]]
+           for name, at in (("open", 1), ("openat", 2))},
+        **{name: [] for name in NOT_THERE},
     }
     for name in restrictions["calls"]:
         if seccomp.resolve_syscall(seccomp.Arch(), name) < 0:
             continue  # not of this processor
         for arguments in special.get(name, [[]]):
             rules.add_rule(seccomp.ALLOW, name, *arguments)
+    for name in NOT_THERE:
+        rules.add_rule(seccomp.ERRNO(errno.ENOSYS), name)
     rules.load()
 
 

@@ -250,12 +250,16 @@ class Server:
 
     # -- what it uses ----------------------------------------------------------------------------
 
-    def rss_bytes(self):
+    def rss_bytes(self, name="VmRSS"):
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
             for line in status:
-                if line.startswith("VmRSS:"):
+                if line.startswith(f"{name}:"):
                     return int(line.split()[1]) * 1024
-        raise AssertionError("no VmRSS")
+        raise AssertionError(f"no {name}")
+
+    def own_bytes(self):
+        """What it has of its own in memory: without the code, which comes back page by page after the start."""
+        return self.rss_bytes("RssAnon")
 
     def wal_bytes(self):
         path = pathlib.Path(self.database + "-wal")

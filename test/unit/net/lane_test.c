@@ -342,7 +342,7 @@ static void a_lane_refuses_who_would_wait_too_long(void **state)
     while (returned_count < 3) {
         uv_run(&loop, UV_RUN_ONCE);
     }
-    /* The first run counts whole: what was thought before is forgotten. */
+    /* The quickest of the last ones counts. */
     assert_int_equal(tally_read(&traffic.lanes[LANE_HASH].places), COUNT);
     returned_goal = 6;
     for (unsigned i = 3; i < 6; i++) {
