@@ -294,34 +294,13 @@ static enum error database_write(const struct source *source, const struct paths
 /* A backup of an older server has no table of these. */
 static enum error schema_look(struct rust_export *export)
 {
-    int64_t columns = 0;
-    int64_t invite_tables = 0;
-    int64_t block_tables = 0;
-    int64_t content_tables = 0;
-    enum error error = connection_int(export->from->database,
-                                      "SELECT count(*) FROM pragma_table_info('account')"
-                                      " WHERE name = 'disabled_at_ms'",
-                                      &columns);
+    int64_t schema = 0;
+    enum error error = connection_int(export->from->database, "PRAGMA user_version", &schema);
 
-    if (error == OK) {
-        error = connection_int(export->from->database,
-                               "SELECT count(*) FROM sqlite_master WHERE name = 'invite'",
-                               &invite_tables);
-    }
-    if (error == OK) {
-        error = connection_int(export->from->database,
-                               "SELECT count(*) FROM sqlite_master WHERE name = 'block'",
-                               &block_tables);
-    }
-    if (error == OK) {
-        error = connection_int(export->from->database,
-                               "SELECT count(*) FROM sqlite_master WHERE name = 'content'",
-                               &content_tables);
-    }
-    export->has_disabled = columns > 0;
-    export->has_invites = invite_tables > 0;
-    export->has_blocks = block_tables > 0;
-    export->has_contents = content_tables > 0;
+    export->has_disabled = schema >= 2;
+    export->has_invites = schema >= 2;
+    export->has_blocks = schema >= 3;
+    export->has_contents = schema >= 4;
     return error;
 }
 
