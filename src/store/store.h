@@ -44,6 +44,7 @@ struct store_settings {
     atomic_bool *stops;              /* set by any thread: gives up opening; NULL: never */
     struct changes *changes;         /* marked after each commit, before it returns; may be NULL */
     struct store_measures *measures; /* what the writer counts; may be NULL */
+    unsigned recent_keys_due;        /* store/sqlite/recent_keys.h; 0: as there. Tests set it */
 };
 
 /* Locks the database against other processes, adopts a Rust server's file, migrates. Everything
@@ -93,8 +94,9 @@ MUST_CHECK enum error store_unit_undo(struct store *store);
 MUST_CHECK enum error store_rest(struct store *store, bool is_idle, bool *out_more);
 /* Whether that should come before the next batch, also when requests wait for it. */
 bool store_rest_is_due(const struct store *store);
-/* Whether the disk has less free space than the floor. */
-bool store_disk_is_low(const struct store *store);
+/* Whether the disk has less free space than the floor. From then on the WAL keeps to its share of
+ * what there is. */
+bool store_disk_is_low(struct store *store);
 
 /* ---- the moment ---------------------------------------------------------------------------- */
 

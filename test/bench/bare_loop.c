@@ -20,7 +20,8 @@
 #define COMMITS_MAX 4000000
 #define PAIRS 4000
 #define FINGERPRINT_BYTES 16
-#define CHECKPOINT_AT_FRAMES 3000
+#define CHECKPOINT_AT_FRAMES 32000   /* src/store/sqlite/connection.h */
+#define RECENT_KEYS_DUE 8192         /* src/store/sqlite/recent_keys.h */
 #define CONTENT_IN_LOG_MAX_BYTES 256 /* src/store/sqlite/content.h */
 
 enum statement {
@@ -31,7 +32,9 @@ enum statement {
     CONTENT_ADD,
     ENTRY_ADD,
     CONVERSATION_SET,
-    SENT_KEY_ADD,
+    RECENT_ADD,
+    RECENT_COPY,
+    RECENT_REMOVE,
     COUNTER_SET,
     COMMIT,
     STATEMENT_COUNT
@@ -51,8 +54,15 @@ static const char *const sql[STATEMENT_COUNT] = {
     [CONVERSATION_SET] =
         "INSERT OR REPLACE INTO conversation(account_id, other_id, last_seq, received, read)"
         " VALUES(?1, ?2, ?3, ?4, ?5)",
-    [SENT_KEY_ADD] = "INSERT INTO sent_key(account_id, key, digest, message_id, created_at_ms)"
-                     " VALUES(?1, ?2, ?3, ?4, ?5)",
+    [RECENT_ADD] = "INSERT INTO sent_key_recent(account_id, key, digest, message_id,"
+                   " created_at_ms) VALUES(?1, ?2, ?3, ?4, ?5)",
+    [RECENT_COPY] =
+        "INSERT OR IGNORE INTO sent_key(account_id, key, digest, message_id, created_at_ms)"
+        " SELECT account_id, key, digest, message_id, created_at_ms FROM sent_key_recent"
+        " WHERE message_id = ?1",
+    [RECENT_REMOVE] =
+        "DELETE FROM sent_key_recent WHERE message_id IN (SELECT message_id FROM sent_key_recent"
+        " WHERE message_id <= ?1 ORDER BY message_id LIMIT ?2)",
     [COUNTER_SET] = "UPDATE meta SET value = CAST(?2 AS TEXT) WHERE key = ?1",
     [COMMIT] = "COMMIT",
 };
@@ -82,11 +92,23 @@ struct message {
     int64_t now_ms;
 };
 
+/* An exactly-once key, of this message. */
+struct recent {
+    int64_t account_id;
+    int64_t message_id;
+};
+
 static sqlite3 *database;
 static sqlite3_stmt *statements[STATEMENT_COUNT];
 static struct account accounts[ACCOUNTS_MAX];
 static size_t account_count;
 static struct pair pairs[PAIRS];
+static struct recent recent[2 * RECENT_KEYS_DUE];
+static size_t recent_count;
+static struct recent moving[2 * RECENT_KEYS_DUE]; /* of these, in the order of accounts */
+static size_t moving_count;
+static size_t moving_at;
+static int64_t moving_to;
 static char content[65536];
 static bool content_is_long;
 static bool has_key;
@@ -103,7 +125,9 @@ static bool step(sqlite3_stmt *statement);
 static void run(enum statement statement);
 static void message_send(const struct message *message);
 static void side_append(const struct message *message, struct side *side, bool is_sender);
-static void commit(int64_t next_message_id);
+static void keys_move(size_t added);
+static int by_account(const void *left, const void *right);
+static void commit(int64_t next_message_id, size_t added);
 static void pairs_choose(void);
 static size_t number_below(size_t limit);
 static uint64_t clock_ns(clockid_t clock);
@@ -149,7 +173,7 @@ int main(int argc, char **argv)
             message_send(&message);
             message.id++;
         }
-        commit(message.id);
+        commit(message.id, sends_per_commit);
         uint64_t committed = clock_ns(CLOCK_MONOTONIC);
 
         commit_ns[commits] = committed - now;
@@ -204,7 +228,7 @@ static void database_open(const char *path)
     check(sqlite3_exec(database,
                        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16384;"
                        "PRAGMA cell_size_check=ON; PRAGMA secure_delete=ON;"
-                       "PRAGMA temp_store=MEMORY; PRAGMA journal_size_limit=16777216",
+                       "PRAGMA temp_store=MEMORY",
                        NULL, NULL, NULL) == SQLITE_OK,
           "the pragmas");
     for (int i = 0; i < STATEMENT_COUNT; i++) {
@@ -282,12 +306,14 @@ static void message_send(const struct message *message)
         side_append(message, &pair->sender, true);
     }
     if (has_key) {
-        statement = bound(SENT_KEY_ADD, pair->sender.own->id, 0);
+        statement = bound(RECENT_ADD, pair->sender.own->id, 0);
         (void)sqlite3_bind_text(statement, 2, key, -1, SQLITE_STATIC);
         (void)sqlite3_bind_blob(statement, 3, fingerprint, FINGERPRINT_BYTES, SQLITE_STATIC);
         (void)sqlite3_bind_int64(statement, 4, message->id);
         (void)sqlite3_bind_int64(statement, 5, message->now_ms);
-        run(SENT_KEY_ADD);
+        run(RECENT_ADD);
+        check(recent_count < sizeof recent / sizeof recent[0], "too many recent keys");
+        recent[recent_count++] = (struct recent){pair->sender.own->id, message->id};
     }
 }
 
@@ -336,10 +362,42 @@ static void side_append(const struct message *message, struct side *side, bool i
     run(CONVERSATION_SET);
 }
 
-static void commit(int64_t next_message_id)
+/* As sent_keys_move does it, with a commit that adds so many. */
+static void keys_move(size_t added)
+{
+    if (moving_count == 0 && recent_count >= RECENT_KEYS_DUE) {
+        memcpy(moving, recent, recent_count * sizeof recent[0]);
+        moving_count = recent_count;
+        moving_at = 0;
+        moving_to = recent[recent_count - 1].message_id;
+        recent_count = 0;
+        qsort(moving, moving_count, sizeof moving[0], by_account);
+    }
+    for (size_t i = 0; moving_count > 0 && i < 2 * added; i++) {
+        if (moving_at == moving_count) {
+            (void)bound(RECENT_REMOVE, moving_to, (int64_t)(8 * added));
+            run(RECENT_REMOVE);
+            moving_count = sqlite3_changes(database) < (int)(8 * added) ? 0 : moving_count;
+            return;
+        }
+        (void)bound(RECENT_COPY, moving[moving_at++].message_id, 0);
+        run(RECENT_COPY);
+    }
+}
+
+static int by_account(const void *left, const void *right)
+{
+    const struct recent *one = left;
+    const struct recent *other = right;
+
+    return (one->account_id > other->account_id) - (one->account_id < other->account_id);
+}
+
+static void commit(int64_t next_message_id, size_t added)
 {
     sqlite3_stmt *statement = statements[COUNTER_SET];
 
+    keys_move(has_key ? added : 0);
     (void)sqlite3_bind_text(statement, 1, "next_message_id", -1, SQLITE_STATIC);
     (void)sqlite3_bind_int64(statement, 2, next_message_id);
     run(COUNTER_SET);

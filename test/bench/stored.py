@@ -17,7 +17,10 @@ HAVING count(*) FILTER (WHERE kind = :sent) = 1 AND count(*) FILTER (WHERE kind 
    AND min(length(coalesce(log.text, content.text))) = :bytes AND max(length(coalesce(log.text, content.text))) = :bytes
    AND coalesce(max(content.entries), 2) = 2
 """
-KEYS = f"SELECT key, ref FROM sent_key LEFT JOIN ({MESSAGES}) ON ref = message_id"
+# While it moves a key is in both tables.
+KEYS = ("SELECT key, ref FROM (SELECT account_id, key, message_id FROM sent_key"
+        " UNION SELECT account_id, key, message_id FROM sent_key_recent)"
+        f" LEFT JOIN ({MESSAGES}) ON ref = message_id")
 PEER_KEYS = ("SELECT key, id FROM sent_keys LEFT JOIN messages ON id = message_id AND from_id = user_id"
              " AND length(content) = :bytes")
 

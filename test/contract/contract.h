@@ -53,6 +53,7 @@ static inline void fixture_open_store(struct fixture *fixture)
         .syncs_every_commit = false,
         .writer_cache_kib = 2048,
         .reader_cache_kib = 1024,
+        .recent_keys_due = 2,
     };
     bool in_memory = false;
 

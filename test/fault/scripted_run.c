@@ -26,6 +26,8 @@
 
 #define NOW_MS 1762171200123 /* 2025-11-03T12:00:00.123Z */
 #define UNITS_MAX 6u
+/* So that keys are moved all the time. */
+#define RECENT_KEYS 3u
 #define TEXT_MAX_BYTES 250000u
 #define TEXT_LONG_BYTES 30000u
 #define TEXT_USUAL_BYTES 300u
@@ -89,6 +91,7 @@ enum error run_open(struct scripted_run *run)
         .syncs_every_commit = true,
         .writer_cache_kib = run->cache_kib,
         .reader_cache_kib = run->cache_kib,
+        .recent_keys_due = RECENT_KEYS,
     };
     bool in_memory = false;
     enum error error = store_home_open(&settings, &run->home, &in_memory);

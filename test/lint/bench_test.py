@@ -147,7 +147,9 @@ def fixture_database(request, tmp_path):
                                  (account, message, kind, message, None if is_long else text))
             if is_long:
                 database.execute("INSERT INTO content VALUES (?, 2, ?)", (message, text))
-            database.execute("INSERT INTO sent_key VALUES (1, ?, x'', ?, 0)", (f"key{message}", message))
+        # The first has moved and is not removed yet.
+        database.execute("INSERT INTO sent_key VALUES (1, 'key1', x'', 1, 0)")
+        database.execute("INSERT INTO sent_key_recent VALUES (1, 1, 'key1', x'', 0), (2, 1, 'key2', x'', 0)")
     return tmp_path / "a.db", request.param
 
 
@@ -180,7 +182,7 @@ def test_the_bare_loop_runs_the_statements_of_the_server():
     table = re.search(r"sql\[STATEMENT_COUNT\] = \{(.*?)\n\};", (BENCH / "bare_loop.c").read_text(), re.S)[1]
     ours = set().union(*(strings_of(path.read_text()) for path in SQLITE.glob("*.c")))
     statements = strings_of(table)
-    assert len(statements) == 10
+    assert len(statements) == 12
     assert statements - ours == set()
 
 
@@ -188,3 +190,10 @@ def test_a_long_text_is_one_of_the_same_length_everywhere():
     limit = int(re.search(r"CONTENT_IN_LOG_MAX_BYTES (\d+)u", (SQLITE / "content.h").read_text())[1])
     bare = int(re.search(r"CONTENT_IN_LOG_MAX_BYTES (\d+)", (BENCH / "bare_loop.c").read_text())[1])
     assert bare == stored.CONTENT_IN_LOG_MAX_BYTES == limit
+
+
+@pytest.mark.parametrize("bare, name, header", (("CHECKPOINT_AT_FRAMES", "WAL_DUE_FRAMES", "connection.h"),
+                                                ("RECENT_KEYS_DUE", "RECENT_KEYS_DUE", "recent_keys.h")))
+def test_the_bare_loop_has_the_limits_of_the_server(bare, name, header):
+    wanted = re.search(rf"#define {name} (\d+)", (SQLITE / header).read_text())[1]
+    assert re.search(rf"#define {bare} (\d+)", (BENCH / "bare_loop.c").read_text())[1] == wanted

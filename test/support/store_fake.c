@@ -328,7 +328,7 @@ bool store_rest_is_due(const struct store *store)
     return false;
 }
 
-bool store_disk_is_low(const struct store *store)
+bool store_disk_is_low(struct store *store)
 {
     return store->home->disk_is_low;
 }

@@ -7,10 +7,10 @@
  * then lost: every call fails with the same error until commit or rollback ends it.
  *
  * Checkpoints happen here only, on the writer: when idle, once the WAL has grown by
- * CHECKPOINT_IDLE_FRAMES; between two batches once it has grown by CHECKPOINT_DUE_FRAMES; after a
- * commit that leaves it above WAL_MAX_FRAMES, waiting for readers then, so that it starts over
- * whatever they do. Their snapshots are short. Where another process checkpoints, none happens
- * here.
+ * CHECKPOINT_IDLE_FRAMES, and a large file is cut then; between two batches once it has grown by
+ * WAL_DUE_FRAMES, or less where the disk is nearly full; after a commit that leaves it above
+ * WAL_MAX_FRAMES, waiting for readers then, so that it starts over whatever they do. Their
+ * snapshots are short. Where another process checkpoints, none happens here.
  */
 #include "store/sqlite/batch.h"
 
@@ -22,15 +22,17 @@
 #include "base/log.h"
 #include "base/require.h"
 #include "store/sqlite/connection.h"
+#include "store/sqlite/sent_keys.h"
 
 /* 4 MiB in pages of 4 KiB, when nothing comes: a checkpoint is three syncs, and under load the
  * queue is empty between any two batches. */
 #define CHECKPOINT_IDLE_FRAMES 1000
-/* 12 MiB: from here on also while requests wait. Pages written again and again are copied once, so
- * less often is less work; beyond it a copy holds the writer for longer than it saves. */
-#define CHECKPOINT_DUE_FRAMES 3000
-/* 64 MiB. */
-#define WAL_MAX_FRAMES 16000
+/* Where the disk has little room left the WAL takes this part of it at most. */
+#define DISK_FREE_PART 4
+/* A file that grew larger is cut when nothing comes; under load its room is used again. 16 MiB. */
+#define WAL_KEPT_FRAMES 4000
+/* 160 MiB. */
+#define WAL_MAX_FRAMES 40000
 /* How much more is written before another forced checkpoint, when a reader was in the way. */
 #define WAL_RETRY_FRAMES 1000
 /* Room for the accounts of a batch of 256 sends at once. */
@@ -44,6 +46,10 @@ static void gate_in(struct store *store);
 static void gate_out(struct store *store);
 static enum error checkpoint(struct store *store, int mode);
 static void checkpoint_if_overdue(struct store *store);
+static bool idle_checkpoint_is_due(const struct store *store);
+static enum error wal_cut(struct store *store);
+static void wal_is_empty(struct store *store);
+static int wal_frames_that_fit(const struct store *store, uint64_t free_bytes);
 
 /* ---- snapshots -------------------------------------------------------------------------------*/
 
@@ -111,6 +117,9 @@ enum error store_batch_commit(struct store *store)
     REQUIRE(!store->unit_is_open);
     store_walk_end(store);
     error = store->lost_error;
+    if (error == OK) {
+        error = sent_keys_move(store);
+    }
     if (error == OK) {
         error = counters_write(store);
     }
@@ -184,6 +193,7 @@ void store_batch_rollback(struct store *store)
     counters_forget(store);
     name_cache_clear(store);
     known_forget(store->known);
+    recent_keys_forget(store->recent_keys);
     store->knows_no_chore = false;
     batch_over(store);
     gate_out(store);
@@ -302,11 +312,12 @@ enum error store_rest(struct store *store, bool is_idle, bool *out_more)
     if (store->is_broken) {
         return ERROR_OUTCOME_UNKNOWN;
     }
-    if (store_rest_is_due(store) ||
-        (is_idle && !store->home->settings.leaves_checkpoints &&
-         store->wal_frames - store->wal_frames_copied >= CHECKPOINT_IDLE_FRAMES)) {
+    if (store_rest_is_due(store) || (is_idle && idle_checkpoint_is_due(store))) {
         gate_in(store);
         error = checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
+        if (error == OK && is_idle && store->wal_frames_most > WAL_KEPT_FRAMES) {
+            error = wal_cut(store);
+        }
         gate_out(store);
     }
     if (error != OK) {
@@ -319,7 +330,14 @@ enum error store_rest(struct store *store, bool is_idle, bool *out_more)
 bool store_rest_is_due(const struct store *store)
 {
     return !store->home->settings.leaves_checkpoints &&
-           store->wal_frames - store->wal_frames_copied >= CHECKPOINT_DUE_FRAMES;
+           store->wal_frames - store->wal_frames_copied >= store->wal_frames_due;
+}
+
+static bool idle_checkpoint_is_due(const struct store *store)
+{
+    return !store->home->settings.leaves_checkpoints &&
+           (store->wal_frames - store->wal_frames_copied >= CHECKPOINT_IDLE_FRAMES ||
+            store->wal_frames_most > WAL_KEPT_FRAMES);
 }
 
 static void checkpoint_if_overdue(struct store *store)
@@ -361,7 +379,7 @@ static enum error checkpoint(struct store *store, int mode)
         store->wal_frames_copied = copied;
         tally_add(&measures->checkpoints_blocked, copied < frames ? 1 : 0);
         if (frames == 0) {
-            tally_set(&measures->wal_bytes, 0);
+            wal_is_empty(store);
         }
     }
     if (code != SQLITE_OK) {
@@ -371,7 +389,31 @@ static enum error checkpoint(struct store *store, int mode)
     return OK;
 }
 
-bool store_disk_is_low(const struct store *store)
+/* Unless a reader is in the way: then the next time nothing comes. */
+static enum error wal_cut(struct store *store)
+{
+    int code;
+
+    (void)sqlite3_busy_timeout(store->database, 0);
+    code = sqlite3_wal_checkpoint_v2(store->database, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    (void)sqlite3_busy_timeout(store->database, LOCK_WAIT_MS);
+    if (code == SQLITE_OK) {
+        wal_is_empty(store);
+    } else if ((code & 0xff) != SQLITE_BUSY) {
+        return store_note_failure(store, code, FAILURE_IN_CHECKPOINT, "wal_cut");
+    }
+    return OK;
+}
+
+static void wal_is_empty(struct store *store)
+{
+    store->wal_frames = 0;
+    store->wal_frames_copied = 0;
+    store->wal_frames_most = 0;
+    tally_set(&store->home->measures->wal_bytes, 0);
+}
+
+bool store_disk_is_low(struct store *store)
 {
     struct statvfs disk;
     struct stat file;
@@ -384,5 +426,16 @@ bool store_disk_is_low(const struct store *store)
 
     tally_set(&store->home->measures->disk_free_bytes, free_bytes);
     tally_set(&store->home->measures->database_bytes, (uint64_t)file.st_size);
+    store->wal_frames_due = wal_frames_that_fit(store, free_bytes);
     return free_bytes < store->home->settings.disk_floor_bytes;
+}
+
+static int wal_frames_that_fit(const struct store *store, uint64_t free_bytes)
+{
+    uint64_t frames = free_bytes / DISK_FREE_PART / (uint64_t)store->page_bytes;
+
+    if (frames >= WAL_DUE_FRAMES) {
+        return WAL_DUE_FRAMES;
+    }
+    return frames > CHECKPOINT_IDLE_FRAMES ? (int)frames : CHECKPOINT_IDLE_FRAMES;
 }

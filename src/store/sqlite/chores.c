@@ -19,6 +19,8 @@ static const char LOG_REMAINS_DELETE[] = "DELETE FROM log WHERE account_id = ?1 
 static const char *const remains[] = {
     "DELETE FROM conversation WHERE account_id = ?1 AND other_id IN"
     " (SELECT other_id FROM conversation WHERE account_id = ?1 ORDER BY other_id LIMIT ?2)",
+    "DELETE FROM sent_key_recent WHERE message_id IN"
+    " (SELECT message_id FROM sent_key_recent WHERE account_id = ?1 LIMIT ?2)",
     "DELETE FROM sent_key WHERE account_id = ?1 AND key IN"
     " (SELECT key FROM sent_key WHERE account_id = ?1 ORDER BY key LIMIT ?2)",
     "DELETE FROM one_time_prekey WHERE account_id = ?1 AND position IN"

@@ -15,8 +15,6 @@
 #include "store/sqlite/migrate.h"
 #include "store/sqlite/wal_buffer.h"
 
-/* How long a statement waits for a lock: only recovery and a checkpoint that waits for readers. */
-#define LOCK_WAIT_MS 250
 /* Another process's checkpoint keeps the writer waiting for as long as it copies. */
 #define LOCK_WAIT_EXTERNAL_MS 5000
 /* Content is at most 2 MiB in an adopted database (that server's body limit), six times as much
@@ -27,7 +25,8 @@
 #define STOP_LOOK_STEPS 4096
 /* Of each page in the WAL (https://sqlite.org/fileformat2.html#the_write_ahead_log). */
 #define WAL_FRAME_HEADER_BYTES 24
-/* What the WAL file is cut back to when it starts over. */
+/* What the WAL file is cut back to when it starts over, where another process checkpoints; else
+ * batch.c cuts it. */
 #define WAL_KEPT_BYTES (16 * 1024 * 1024)
 
 struct limit {
@@ -202,7 +201,10 @@ enum error store_open(struct store_home *home, enum store_access access, struct 
     store->home = home;
     store->access = access;
     store->name_cache.generation = 1;
-    store->known = access == STORE_READ_WRITE ? known_new() : NULL;
+    if (access == STORE_READ_WRITE) {
+        store->known = known_new();
+        store->recent_keys = recent_keys_new(home->settings.recent_keys_due);
+    }
     error = connection_open(home->path, flags, &store->database);
     if (error == OK) {
         error = store_set_up(store);
@@ -235,9 +237,9 @@ static enum error store_set_up(struct store *store)
         (void)sqlite3_wal_hook(store->database, on_wal_commit, store);
         if (settings->leaves_checkpoints) {
             connection_leave_checkpoints(store->database);
+            error = connection_pragma(store->database, "PRAGMA journal_size_limit=%lld",
+                                      WAL_KEPT_BYTES);
         }
-        error =
-            connection_pragma(store->database, "PRAGMA journal_size_limit=%lld", WAL_KEPT_BYTES);
     } else {
         (void)sqlite3_db_config(store->database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
         error = connection_exec(store->database, "PRAGMA query_only=ON");
@@ -254,6 +256,7 @@ static enum error store_set_up(struct store *store)
             -(long long)(is_writer ? settings->writer_cache_kib : settings->reader_cache_kib));
     }
     if (error == OK) {
+        store->wal_frames_due = WAL_DUE_FRAMES;
         error = connection_int(store->database, "PRAGMA page_size", &store->page_bytes);
     }
     if (error == OK) {
@@ -291,6 +294,9 @@ static void wal_measure(struct store *writer, int frames)
               (uint64_t)(frames - writer->wal_frames) * (uint64_t)frame_bytes);
     tally_set(&measures->wal_bytes, (uint64_t)frames * (uint64_t)frame_bytes);
     writer->wal_frames = frames;
+    if (frames > writer->wal_frames_most) {
+        writer->wal_frames_most = frames;
+    }
 }
 
 void store_close(struct store *store)
@@ -309,6 +315,7 @@ void store_close(struct store *store)
         REQUIRE(sqlite3_close(store->database) == SQLITE_OK);
     }
     known_free(store->known);
+    recent_keys_free(store->recent_keys);
     free(store->changed_ids);
     free(store);
 }

@@ -24,9 +24,18 @@
 #include "store/sqlite/failure.h"
 #include "store/sqlite/home.h"
 #include "store/sqlite/known.h"
+#include "store/sqlite/recent_keys.h"
 #include "store/store.h"
 
 /* ---- the pieces of a store -------------------------------------------------------------------*/
+
+/* 125 MiB: a checkpoint comes from here on also while requests wait. Pages written again and again
+ * are copied once, so less often is less work; and of the sends in between less than one in a
+ * hundred waits for it. What it costs is room, and a tenth of a second when what was killed starts
+ * again. */
+#define WAL_DUE_FRAMES 32000
+/* How long a statement waits for a lock: only recovery and a checkpoint that waits for readers. */
+#define LOCK_WAIT_MS 250
 
 enum store_phase { STORE_IDLE, STORE_IN_SNAPSHOT, STORE_IN_BATCH };
 
@@ -119,11 +128,14 @@ struct store {
     int wal_frames;          /* in the WAL file after the last commit */
     int wal_frames_copied;   /* of these, in the database file as well */
     int wal_frames_tried_at; /* when a forced checkpoint last met a reader */
+    int wal_frames_most;     /* since the file was cut: its size */
+    int wal_frames_due;      /* so many are copied even under load */
 
     struct walk_state walk;
     struct statement_slot statements[STATEMENT_SLOTS];
     struct name_cache name_cache;
-    struct known *known; /* the writer's; else NULL */
+    struct known *known;             /* the writer's; else NULL */
+    struct recent_keys *recent_keys; /* the same */
 };
 
 /* ---- connections -----------------------------------------------------------------------------*/

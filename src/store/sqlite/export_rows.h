@@ -37,10 +37,11 @@ struct rust_export {
     struct store *to;   /* the new file, in the one transaction that fills it */
     FILE *tokens;       /* name, tab, token, line feed for each account */
     int64_t now_ms;
-    bool has_disabled; /* from schema 2 on */
-    bool has_invites;  /* the same */
-    bool has_blocks;   /* from schema 3 on */
-    bool has_contents; /* from schema 4 on */
+    bool has_disabled;    /* from schema 2 on */
+    bool has_invites;     /* the same */
+    bool has_blocks;      /* from schema 3 on */
+    bool has_contents;    /* from schema 4 on */
+    bool has_recent_keys; /* from schema 5 on */
     struct export_counts counts;
 };
 

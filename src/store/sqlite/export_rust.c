@@ -48,6 +48,7 @@ struct loss {
 
 enum {
     LOSS_DELETED = 3,
+    LOSS_KEYS = 4,
     LOSS_EVENTS = 6,
     LOSS_READ_AT = 7,
     LOSS_DISABLED = 8,
@@ -65,8 +66,7 @@ static const struct loss losses[] = {
     {"names held for those who had them: anybody can take them",
      "SELECT count(*) FROM name WHERE state = 2"},
     [LOSS_DELETED] = {"deleted accounts that no message is from or to", NULL},
-    {"idempotency keys: what is sent again with one is a second message",
-     "SELECT count(*) FROM sent_key"},
+    [LOSS_KEYS] = {"idempotency keys: what is sent again with one is a second message", NULL},
     {"one-time keys handed out: a client that publishes them again has them handed out again",
      "SELECT count(*) FROM claimed_prekey"},
     [LOSS_EVENTS] = {"events that are no messages: renames, key changes, reading by others,"
@@ -301,6 +301,7 @@ static enum error schema_look(struct rust_export *export)
     export->has_invites = schema >= 2;
     export->has_blocks = schema >= 3;
     export->has_contents = schema >= 4;
+    export->has_recent_keys = schema >= 5;
     return error;
 }
 
@@ -463,6 +464,15 @@ static enum error loss_count(const struct rust_export *export, sqlite3 *ours, si
         break;
     case LOSS_DISABLED:
         *out_count = export->counts.disabled_accounts;
+        break;
+    case LOSS_KEYS:
+        /* For a while a key is in both. */
+        error = connection_int(ours,
+                               export->has_recent_keys
+                                   ? "SELECT count(*) FROM (SELECT account_id, key FROM sent_key"
+                                     " UNION SELECT account_id, key FROM sent_key_recent)"
+                                   : "SELECT count(*) FROM sent_key",
+                               out_count);
         break;
     case LOSS_INVITES:
     case LOSS_BLOCKS:

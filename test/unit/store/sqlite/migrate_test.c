@@ -7,7 +7,8 @@
 #define COPY ".before-0002"
 #define COPY_OF_SCHEMA_2 ".before-0003"
 #define COPY_OF_SCHEMA_3 ".before-0004"
-#define NEWEST 4
+#define COPY_OF_SCHEMA_4 ".before-0005"
+#define NEWEST 5
 
 /* What a server of schema 1 leaves: an account, its session, an entry. */
 static void make_schema_1(struct scratch *s)
@@ -124,6 +125,32 @@ static void a_file_of_schema_3_keeps_its_long_messages_in_the_logs(void **state)
     assert_int_equal(scratch_number(s, COPY_OF_SCHEMA_3, "PRAGMA user_version"), 3);
 }
 
+/* Its exactly-once keys stay where they are, and new ones are found beside them. */
+static void a_file_of_schema_4_keeps_its_exactly_once_keys(void **state)
+{
+    struct scratch *s = *state;
+    struct sent_key sent = {.message_id = 2, .created_at_ms = 50};
+    bool is_found = false;
+
+    make_schema_1(s);
+    for (size_t i = 1; i < 4; i++) {
+        scratch_sql(s, migration_list[i].sql);
+    }
+    scratch_sql(s, "PRAGMA user_version=4;"
+                   "INSERT INTO sent_key VALUES(5, 'older', zeroblob(16), 1, 40)");
+    scratch_open(s);
+    assert_ok(store_batch_begin(s->writer));
+    assert_ok(store_sent_key_add(s->writer, 5, STR("newer"), &sent));
+    assert_ok(store_sent_key_find(s->writer, 5, STR("older"), &is_found, &sent));
+    assert_true(is_found && sent.message_id == 1);
+    assert_ok(store_sent_key_find(s->writer, 5, STR("newer"), &is_found, &sent));
+    assert_true(is_found && sent.message_id == 2);
+    assert_ok(store_batch_commit(s->writer));
+    scratch_close(s);
+    assert_int_equal(scratch_number(s, "", "PRAGMA user_version"), NEWEST);
+    assert_int_equal(scratch_number(s, COPY_OF_SCHEMA_4, "PRAGMA user_version"), 4);
+}
+
 static void a_migration_that_fails_leaves_the_file_as_it_was(void **state)
 {
     struct scratch *s = *state;
@@ -159,6 +186,7 @@ int main(void)
         SCRATCH_CASE(a_file_of_schema_1_opens_and_is_copied_first),
         SCRATCH_CASE(a_file_of_schema_2_opens_and_is_copied_once),
         SCRATCH_CASE(a_file_of_schema_3_keeps_its_long_messages_in_the_logs),
+        SCRATCH_CASE(a_file_of_schema_4_keeps_its_exactly_once_keys),
         SCRATCH_CASE(a_migration_that_fails_leaves_the_file_as_it_was),
         SCRATCH_CASE(a_new_file_is_not_copied),
     };
