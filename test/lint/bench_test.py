@@ -192,7 +192,7 @@ def test_a_long_text_is_one_of_the_same_length_everywhere():
     assert bare == stored.CONTENT_IN_LOG_MAX_BYTES == limit
 
 
-@pytest.mark.parametrize("bare, name, header", (("CHECKPOINT_AT_FRAMES", "WAL_DUE_FRAMES", "connection.h"),
+@pytest.mark.parametrize("bare, name, header", (("CHECKPOINT_AT_FRAMES", "WAL_DUE_MAX_FRAMES", "connection.h"),
                                                 ("RECENT_KEYS_DUE", "RECENT_KEYS_DUE", "recent_keys.h")))
 def test_the_bare_loop_has_the_limits_of_the_server(bare, name, header):
     wanted = re.search(rf"#define {name} (\d+)", (SQLITE / header).read_text())[1]

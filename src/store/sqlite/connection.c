@@ -256,7 +256,8 @@ static enum error store_set_up(struct store *store)
             -(long long)(is_writer ? settings->writer_cache_kib : settings->reader_cache_kib));
     }
     if (error == OK) {
-        store->wal_frames_due = WAL_DUE_FRAMES;
+        store->wal_frames_due = WAL_DUE_FIRST_FRAMES;
+        store->wal_frames_fit = WAL_DUE_MAX_FRAMES;
         error = connection_int(store->database, "PRAGMA page_size", &store->page_bytes);
     }
     if (error == OK) {

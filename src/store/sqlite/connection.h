@@ -29,11 +29,9 @@
 
 /* ---- the pieces of a store -------------------------------------------------------------------*/
 
-/* 125 MiB: a checkpoint comes from here on also while requests wait. Pages written again and again
- * are copied once, so less often is less work; and of the sends in between less than one in a
- * hundred waits for it. What it costs is room, and a tenth of a second when what was killed starts
- * again. */
-#define WAL_DUE_FRAMES 32000
+/* 12 and 125 MiB: so much is in the WAL before a checkpoint comes also while requests wait. */
+#define WAL_DUE_FIRST_FRAMES 3000
+#define WAL_DUE_MAX_FRAMES 32000
 /* How long a statement waits for a lock: only recovery and a checkpoint that waits for readers. */
 #define LOCK_WAIT_MS 250
 
@@ -129,7 +127,8 @@ struct store {
     int wal_frames_copied;   /* of these, in the database file as well */
     int wal_frames_tried_at; /* when a forced checkpoint last met a reader */
     int wal_frames_most;     /* since the file was cut: its size */
-    int wal_frames_due;      /* so many are copied even under load */
+    int wal_frames_due;      /* so many are copied even under load, by how long that took */
+    int wal_frames_fit;      /* or these, by the room on the disk */
 
     struct walk_state walk;
     struct statement_slot statements[STATEMENT_SLOTS];

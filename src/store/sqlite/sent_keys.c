@@ -45,7 +45,7 @@ static enum error recent_find(struct store *store, int64_t account_id, struct st
 static enum error recent_load(struct store *store);
 static enum error query_run_sent_key(struct query *query, bool *out_found,
                                      struct sent_key *out_sent);
-static enum error recent_copy(struct store *store, size_t max_keys);
+static enum error recent_copy(struct store *store, size_t added);
 static enum error recent_remove(struct store *store, size_t max_keys);
 
 /* ---- finding ---------------------------------------------------------------------------------*/

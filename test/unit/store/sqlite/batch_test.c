@@ -6,6 +6,8 @@
  */
 #include "scratch.h"
 
+#include "store/sqlite/checkpoint.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -15,12 +17,15 @@
 
 /* The library may call either. */
 static atomic_bool syncs_fail;
+/* How much longer each takes. */
+static atomic_uint sync_us;
 static atomic_bool disk_is_full;
 /* 0: as the system says. */
 static atomic_long disk_free_bytes;
 
 int fdatasync(int fildes)
 {
+    (void)usleep(atomic_load(&sync_us));
     if (atomic_load(&syncs_fail)) {
         errno = EIO;
         return -1;
@@ -86,7 +91,7 @@ static void append_one(struct store *store, size_t len)
     assert_ok(store_batch_commit(store));
 }
 
-/* A page of the database each, and a quarter of one. */
+/* A page of the database each, and a seventh of one. */
 static void append_pages(struct store *store, int count)
 {
     assert_ok(store_batch_begin(store));
@@ -252,19 +257,24 @@ static void under_load_a_checkpoint_waits_until_it_is_due(void **state)
 {
     struct scratch *s = *state;
     bool more = true;
-    bool was_due = false;
     long largest = 0;
+    int was_due = 0;
 
     scratch_open(s);
     assert_ok(connection_exec(s->writer->database, "PRAGMA synchronous=OFF"));
+    append_pages(s->writer, 2400);
+    assert_false(store_rest_is_due(s->writer));
+    append_pages(s->writer, 400);
+    assert_true(store_rest_is_due(s->writer));
+    s->writer->wal_frames_due = WAL_DUE_MAX_FRAMES;
     for (int round = 0; round < 70; round++) {
         append_pages(s->writer, 600);
-        was_due = was_due || store_rest_is_due(s->writer);
+        was_due += store_rest_is_due(s->writer);
         assert_ok(store_rest(s->writer, false, &more));
         assert_false(store_rest_is_due(s->writer));
         largest = scratch_bytes(s, "-wal") > largest ? scratch_bytes(s, "-wal") : largest;
     }
-    assert_true(was_due);
+    assert_in_range(was_due, 1, 2);
     assert_in_range(largest, 120 * 1024 * 1024, 140 * 1024 * 1024);
     /* Its room is used again under load, and given back when nothing comes. */
     assert_true(scratch_bytes(s, "-wal") == largest);
@@ -272,6 +282,38 @@ static void under_load_a_checkpoint_waits_until_it_is_due(void **state)
     assert_int_equal(scratch_bytes(s, "-wal"), 0);
     append_one(s->writer, 10);
     assert_in_range(scratch_bytes(s, "-wal"), 4096, 1024 * 1024);
+}
+
+static void a_quick_checkpoint_is_made_less_often_and_a_slow_one_more_often(void **state)
+{
+    const uint64_t ms = 1000000;
+
+    (void)state;
+    assert_int_equal(wal_frames_next(3000, 0), 6000);
+    assert_int_equal(wal_frames_next(3000, 25 * ms), 6000);
+    assert_int_equal(wal_frames_next(3000, 26 * ms), 3000);
+    assert_int_equal(wal_frames_next(3000, 50 * ms), 3000);
+    assert_int_equal(wal_frames_next(3000, 51 * ms), 1500);
+    assert_int_equal(wal_frames_next(1500, 51 * ms), 1000);
+    assert_int_equal(wal_frames_next(1000, UINT64_MAX), 1000);
+    assert_int_equal(wal_frames_next(24000, 0), 32000);
+    assert_int_equal(wal_frames_next(32000, 0), 32000);
+}
+
+static void a_slow_disk_makes_the_wal_small(void **state)
+{
+    struct scratch *s = *state;
+    bool more = true;
+
+    scratch_open(s);
+    append_pages(s->writer, 2800);
+    assert_true(store_rest_is_due(s->writer));
+    atomic_store(&sync_us, 60000);
+    assert_ok(store_rest(s->writer, false, &more));
+    atomic_store(&sync_us, 0);
+    assert_int_equal(s->writer->wal_frames_due, WAL_DUE_FIRST_FRAMES / 2);
+    append_pages(s->writer, 1400);
+    assert_true(store_rest_is_due(s->writer));
 }
 
 static void a_reader_in_the_way_keeps_a_large_wal_until_it_is_gone(void **state)
@@ -308,6 +350,7 @@ static void a_disk_with_little_room_makes_the_wal_small(void **state)
 
     scratch_open(s);
     assert_ok(connection_exec(s->writer->database, "PRAGMA synchronous=OFF"));
+    s->writer->wal_frames_due = WAL_DUE_MAX_FRAMES;
     append_pages(s->writer, 3000);
     assert_false(store_rest_is_due(s->writer));
     atomic_store(&disk_free_bytes, 64 * 1024 * 1024);
@@ -528,6 +571,8 @@ int main(void)
         SCRATCH_CASE(a_sync_that_fails_in_a_checkpoint_ends_the_writing),
         SCRATCH_CASE(rest_lets_the_wal_start_over),
         SCRATCH_CASE(under_load_a_checkpoint_waits_until_it_is_due),
+        SCRATCH_CASE(a_slow_disk_makes_the_wal_small),
+        cmocka_unit_test(a_quick_checkpoint_is_made_less_often_and_a_slow_one_more_often),
         SCRATCH_CASE(a_reader_in_the_way_keeps_a_large_wal_until_it_is_gone),
         SCRATCH_CASE(a_disk_with_little_room_makes_the_wal_small),
         SCRATCH_CASE(the_wal_is_bounded_without_rest_and_with_a_reader),
