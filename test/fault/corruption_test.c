@@ -96,7 +96,8 @@ static void the_database_is_cut_short(void **state)
         damaged_try(&run, (struct str){(const char *)bytes, kept}, digest, &outcomes);
     }
     tell("lengths", &outcomes);
-    assert_int_equal(outcomes.changed, 0);
+    /* Of a last page that zeros fill up, it is chance whether anybody who reads it notices. */
+    assert_int_equal(outcomes.refused, outcomes.tried);
     free(bytes);
     run_release(&run);
     memory_disk_clear();
