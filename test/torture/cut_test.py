@@ -84,7 +84,7 @@ def test_what_is_committed_while_it_opens_is_told(server, api, tell, name):
     transport = TRANSPORTS[name]
     bob, *accounts = (api.create() for _ in range(33))
     cursors = [now(account) for account in accounts]
-    rounds, longest_s = torture.size(40, 600), 0
+    rounds, longest_s = torture.size(120, 600), 0
     with Connection(server.port) as sender:
         for _ in range(rounds):
             cuts = [Cut(server.port, b"") for _ in accounts]
