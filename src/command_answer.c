@@ -115,16 +115,24 @@ void json_show(struct buf *out, struct str json)
     buf_append_char(out, '\n');
 }
 
+bool command_answer_read(struct str body, struct json_member *members, size_t count,
+                         struct arena *arena)
+{
+    if (json_read(body, members, count, arena) == OK) {
+        return true;
+    }
+    fprintf(stderr, "migchat-server: the server's answer is not what this command knows\n");
+    return false;
+}
+
 bool command_show(const struct config *config, struct str body, struct json_member *members,
                   const char *const *labels, size_t count, struct buf *out)
 {
     struct arena arena;
 
     arena_init(&arena);
-    bool is_good = json_read(body, members, count, &arena) == OK;
-    if (!is_good) {
-        fprintf(stderr, "migchat-server: the server's answer is not what this command knows\n");
-    } else if (config->command_flags[FLAG_JSON]) {
+    bool is_good = command_answer_read(body, members, count, &arena);
+    if (is_good && config->command_flags[FLAG_JSON]) {
         json_show(out, body);
     }
     for (size_t i = 0; is_good && !config->command_flags[FLAG_JSON] && i < count; i++) {

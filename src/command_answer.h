@@ -33,8 +33,11 @@ MUST_CHECK bool command_print(struct buf *text);
 void text_show(struct buf *out, struct str text);
 /* Appends well-formed JSON and a line end: the same JSON, such characters escaped. */
 void json_show(struct buf *out, struct str json);
-/* An answer that is one object: with --json as it came, else a line for each member that is there,
- * under its label. False, after a line on stderr, when it has other members. */
+/* An answer that is one object. False, after a line on stderr, when it has other members. */
+MUST_CHECK bool command_answer_read(struct str body, struct json_member *members, size_t count,
+                                    struct arena *arena);
+/* Reads it, and shows it: with --json as it came, else a line for each member that is there, under
+ * its label. */
 MUST_CHECK bool command_show(const struct config *config, struct str body,
                              struct json_member *members, const char *const *labels, size_t count,
                              struct buf *out);

@@ -105,7 +105,7 @@ static bool backup_ask(const struct config *config, const char *path, struct are
     json_escape(str_from(path), &question);
     buf_append_str(&question, STR("\"}"));
     bool is_good = command_ask(config, "POST", "/backups", buf_str(&question), &body) &&
-                   json_read(buf_str(&body), &member, 1, arena) == OK;
+                   command_answer_read(buf_str(&body), &member, 1, arena);
     *out_id = member.integer;
     buf_release(&question);
     buf_release(&body);
@@ -129,7 +129,7 @@ static bool backup_look(const struct config *config, struct arena *arena,
     buf_init(&body, ADMIN_ANSWER_MAX_BYTES);
     bool is_good =
         command_ask(config, "GET", "/backups", (struct str){NULL, 0}, &body) &&
-        json_read(buf_str(&body), members, sizeof members / sizeof members[0], arena) == OK;
+        command_answer_read(buf_str(&body), members, sizeof members / sizeof members[0], arena);
     *out_answer = (struct backup_answer){.id = members[0].integer,
                                          .state = members[1].text,
                                          .pages_done = members[2].integer,

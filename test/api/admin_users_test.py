@@ -1,4 +1,5 @@
 """Accounts and their sessions, managed by the operator: `user` and `session` over the admin socket."""
+import contextlib
 import json
 import re
 import shutil
@@ -271,6 +272,8 @@ def test_a_database_in_memory_has_its_operator_too(start, short_folder):
     assert done.returncode == 0, done.stderr
     done = server_module.run("user", "list", "--json", "--admin-socket", path)
     assert [line["username"] for line in json.loads(done.stdout)] == ["ada"]
+    done = server_module.run("stats", "--json", "--admin-socket", path)
+    assert done.returncode == 0 and json.loads(done.stdout)["read_lane_depth"] == 0, done.stderr
 
 
 def test_flags_of_other_commands_are_wrong_usage():
@@ -284,9 +287,48 @@ def test_flags_of_other_commands_are_wrong_usage():
         assert done.returncode == 2 and why in done.stderr, (words, done.stderr)
 
 
+def question_take(peer):
+    """All of a request, or what there is of it: who closes with bytes unread breaks the connection off."""
+    asked = b""
+    while not (whole := re.match(rb"(?s:.*?)Content-Length: (\d+)\r\n\r\n", asked)) \
+            or len(asked) < whole.end() + int(whole[1]):
+        part = peer.recv(4096)
+        if not part:
+            break
+        asked += part
+
+
+def asked_of_another(short_folder, said, *words):
+    """What a command makes of who says this at the admin socket; of None, of one who leaves what it asked."""
+    path = f"{short_folder}/s"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+
+        def serve():
+            peer = listener.accept()[0]
+            with peer, contextlib.suppress(OSError):  # it may have heard enough
+                if said is None:
+                    peer.recv(1)
+                else:
+                    question_take(peer)
+                    peer.sendall(said)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        done = server_module.run(*words, "--admin-socket", path)
+        thread.join()
+    assert done.returncode == 1, done.stdout
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "\x1b" not in done.stderr + done.stdout
+    return done.stderr
+
+
 @pytest.mark.parametrize("said, why", (
+    (None, "the server ended the connection: "),
     (b"", "without an answer"),
     (b"SSH-2.0-OpenSSH_9.2\r\n", "no MigChat server"),
+    (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "no MigChat server"),
     (b"HTTP/1.1 200 OK\r\n\r\n\x1b[31mhello", "no MigChat server"),
     (b'HTTP/1.1 200 OK\r\n\r\n[{"user_id":1,"username":"cut', "cut off"),
     (b'HTTP/1.1 200 OK\r\n\r\n[{"other":1}]', "not one of accounts"),
@@ -295,27 +337,25 @@ def test_flags_of_other_commands_are_wrong_usage():
 ))
 def test_what_is_not_our_server_is_told_in_one_line(short_folder, said, why):
     """Who listens at the path may be anybody; nothing of it reaches the terminal raw."""
-    path = f"{short_folder}/s"
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(path)
-        listener.listen()
+    assert why in asked_of_another(short_folder, said, "user", "list")
 
-        def serve():
-            peer = listener.accept()[0]
-            with peer:
-                peer.recv(4096)
-                peer.sendall(said)
 
-        thread = threading.Thread(target=serve)
-        thread.start()
-        done = server_module.run("user", "list", "--admin-socket", path)
-        thread.join()
-    assert done.returncode == 1, done.stdout
-    assert why in done.stderr and done.stderr.count("\n") == 1, done.stderr
-    assert "\x1b" not in done.stderr + done.stdout
+@pytest.mark.parametrize("words", (("backup", "/copy.db"), ("invite", "create", "1", "1"), ("invite", "revoke", "1"),
+                                   ("user", "show", "ada"), ("stats",)), ids=" ".join)
+def test_an_answer_of_another_kind_is_told(short_folder, words):
+    said = asked_of_another(short_folder, b'HTTP/1.1 200 OK\r\n\r\n{"other":1}', *words)
+    assert said == "migchat-server: the server's answer is not what this command knows\n"
+
+
+def test_an_answer_without_end_is_not_taken_into_memory(short_folder):
+    endless = b"HTTP/1.1 200 OK\r\n\r\n[" + b" " * (64 * 1024 * 1024)
+    assert "the server ended the connection: Message too long" in asked_of_another(short_folder, endless, "user", "list")
 
 
 def test_without_a_server_it_is_told_in_one_line(tmp_path):
     done = server_module.run("user", "list", "--db", "none.db", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert "no server answers at none.db.sock" in done.stderr
+    done = server_module.run("user", "list", "--db", ":memory:", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "a database in memory has no admin socket" in done.stderr
