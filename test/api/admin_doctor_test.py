@@ -1,9 +1,12 @@
 """`doctor`: what it finds, with a server and without, and that looking harms nothing."""
+import contextlib
 import json
 import os
 import pathlib
 import resource
+import socket
 import sqlite3
+import tempfile
 import threading
 import time
 
@@ -61,6 +64,38 @@ def test_without_a_server_it_looks_all_the_same_and_leaves_nothing(start):
     running.start()
 
 
+@pytest.mark.parametrize("said, about", (
+    (b"SSH-2.0-OpenSSH_9.2\r\n", "does not answer as a MigChat server"),
+    (b'HTTP/1.1 503 No\r\n\r\n{"error":"draining"}', 'it is not ready (503): {"error":"draining"}'),
+), ids=("another", "not ready"))
+def test_what_listens_and_is_not_ready_is_found(tmp_path, said, about):
+    # pytest's folder is deeper than a socket's path may be.
+    with tempfile.TemporaryDirectory(prefix="migchat-") as folder, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{folder}/s")
+        listener.listen()
+
+        def serve():
+            for _ in range(2):  # whether it answers, and what
+                with listener.accept()[0] as peer, contextlib.suppress(OSError):
+                    if peer.recv(4096):
+                        peer.sendall(said)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        done = run("doctor", "--json", "--db", "none.db", "--admin-socket", f"{folder}/s", cwd=tmp_path)
+        thread.join()
+    assert done.returncode == 1, done.stderr
+    server, = (check for check in json.loads(done.stdout)["checks"] if check["name"] == "server")
+    assert server["finding"] == "fail" and about in server["about"], server
+
+
+def test_a_database_in_memory_has_no_files_to_look_at(tmp_path):
+    done = run("doctor", "--json", "--db", ":memory:", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {check["name"] for check in json.loads(done.stdout)["checks"]} == {"server", "descriptors", "clock", "SQLite"}
+    assert list(os.scandir(tmp_path)) == []
+
+
 def test_after_a_crash_the_wal_is_read_and_kept(start):
     running = start()
     running.api.create(new_name())
@@ -111,6 +146,10 @@ def test_files_of_another_owner_are_found(start):
     found = examined(running, status=1)
     assert findings(found) == {"WAL"} and "12345" in found["WAL"]["about"]
     os.chown(running.database + "-wal", 0, -1)
+    os.chown(running.directory, 12345, -1)
+    found = examined(running)
+    assert findings(found) == {"folder"} and "12345" in found["folder"]["about"]
+    os.chown(running.directory, 0, -1)
 
 
 def test_a_damaged_database_is_found(start):

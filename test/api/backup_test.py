@@ -106,11 +106,20 @@ def test_without_a_server_it_says_so(tmp_path):
     assert "no server answers" in done.stderr and "none.db.sock" in done.stderr
 
 
+@pytest.mark.parametrize("name", ("", "/" + "x" * 4096, "x" * 4096), ids=("none", "long", "long and relative"))
+def test_a_name_that_no_file_can_have(tmp_path, name):
+    done = server.run("backup", name, "--db", "none.db", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "migchat-server: the file's name is empty or too long\n"
+
+
 @pytest.mark.parametrize("body, status, code", (
     ('{"path":"relative.db"}', 400, "path_not_allowed"),
+    ('{"path":""}', 400, "path_not_allowed"),
+    (f'{{"path":"/{"x" * 4095}"}}', 400, "path_not_allowed"),
     ('{"path":1}', 422, "body_shape"),
     ('{', 400, "json_malformed"),
-))
+), ids=("relative", "none", "long", "a number", "no JSON"))
 def test_what_is_no_path_is_refused(start, body, status, code):
     running = start()
     assert ask(running, begin(body)) == [(status, code)]

@@ -3,13 +3,14 @@
 import os
 import re
 import resource
+import subprocess
 
 import pytest
 
 from support import seen
 from support.api import Api, new_name
-from support.http import has_ipv6
-from support.server import Server, environment, run
+from support.http import MEMCHECK, has_ipv6
+from support.server import Server, binary, environment, run
 
 CONTRACT_OPTIONS = ("--head-timeout-ms", "--body-timeout-ms", "--idle-timeout-ms",
                     "--max-body-bytes", "--max-message-bytes", "--password-cost",
@@ -54,6 +55,12 @@ def test_version_names_the_libraries():
             f"{library}\n{done.stdout}"
 
 
+def test_what_cannot_be_printed_is_a_failure():
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([binary(), "version"], env=environment(), stdout=full, check=False)
+    assert done.returncode == 1
+
+
 @pytest.mark.parametrize("flag,nearest", [
     ("--prot", "--port"), ("--pasword-cost", "--password-cost"), ("--lisen", "--listen"),
     ("--cors-origin", "--cors-origins"), ("--max-body-byte=5", "--max-body-bytes")])
@@ -73,7 +80,10 @@ def test_a_flag_like_no_other():
     ["--password-cost", "3"], ["--password-cost", "17"], ["--rate-limits", "maybe"],
     ["--listen", "not an address"], ["--head-timeout-ms", "0"], ["--head-timeout-ms", "1e3"],
     ["--max-body-bytes", "99999999999999999999"], ["surve"], ["config"], ["config", "chek"],
-    ["--cors-origins", "example.org"],
+    *(["--cors-origins", origins] for origins in (
+        "example.org", "https:", "https://", "://a.example", "https:a.example", "https://A.example", "https://a b",
+        "https://a.example/", "https://*", "https://u@a.example", "https://a.example?", "https://a.example#",
+        ",".join(["http://a"] * 33), "https://" + "a" * 4096)),
     *(["--send-rate", rate] for rate in ("", "0/60", "3/0", "3", "3/60s", "1000001/1", "-1/1", "3/60/2", "on")),
     *(["--trusted-proxies", proxies] for proxies in ("", "127.0.0.1/33", "localhost", "10.0.0.0/8,",
                                                      ",".join(["10.0.0.1"] * 33)))], ids=" ".join)
@@ -257,6 +267,22 @@ def test_the_limit_of_descriptors_is_raised_and_told(start):
     soft, hard = limit_of(server, "Max open files")
     assert soft == hard
     assert any("connections_max" in event for event in server.events()), server.log()
+
+
+@pytest.mark.skipif(MEMCHECK, reason="valgrind keeps some of the descriptors that are counted")
+@pytest.mark.parametrize("limit, allowed", ((400, 400 - 64), (100, 50)))
+def test_more_connections_than_descriptors_are_told(start, limit, allowed):
+    server = start(flags=["--max-connections", "5000"],
+                   preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)))
+    told, = server.events("descriptors_too_few")
+    assert (told["max_connections"], told["allowed"]) == (5000, allowed)
+
+
+def test_no_folders_are_made_above_the_database_s_own(tmp_path):
+    server = Server(tmp_path / "own", db="no/folder/migchat.db", MIGCHAT_ADMIN_SOCKET="none").spawn()
+    told = server.wait_event("database_folder_failed")
+    server.wait_exit(1)
+    assert told["folder"] == str(tmp_path / "own/no/folder") and not (tmp_path / "own/no").exists()
 
 
 def test_no_core_is_dumped_unless_it_is_asked_for_while_it_runs(start):

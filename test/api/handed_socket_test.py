@@ -50,6 +50,19 @@ def test_a_unix_socket_serves_too_and_its_file_stays(tmp_path):
         assert os.path.exists(f"{folder}/socket")
 
 
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+def test_an_ipv6_socket_serves_too(tmp_path):
+    try:
+        listening = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("this machine has no ::1: IPv6 was not tried")
+    with listening, Server(tmp_path / "own", handed=listening) as server:
+        assert server.events("listening")[0]["address"] == "::1"
+        with socket.create_connection(listening.getsockname()[:2], timeout=ANSWER_DEADLINE_S) as client:
+            client.sendall(REQUEST)
+            assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
 def test_a_restart_under_load_refuses_no_connection(tmp_path, listening):
     """Every connect succeeds and every request gets an answer, while servers come and go."""
     address = listening.getsockname()
@@ -126,8 +139,11 @@ def test_sockets_of_another_process_are_not_ours(start):
     server.api.get("/readyz").expect(200)
 
 
-def refused(tmp_path, handed):
-    server = Server(tmp_path / "own", handed=handed).spawn()
+def refused(tmp_path, handed=None, number=None):
+    server = Server(tmp_path / "own", handed=handed)
+    if number is not None:
+        server.arguments = ["/bin/sh", "-c", f'LISTEN_PID=$$ LISTEN_FDS={number} exec "$0" "$@"', *server.arguments]
+    server.spawn()
     server.wait_event("handed_socket_unfit")
     server.wait_exit(1)
     return server.events("handed_socket_unfit")[0]["reason"]
@@ -155,3 +171,6 @@ def test_two_sockets_are_refused(tmp_path, listening):
         assert "more than one" in refused(tmp_path, [listening, second])
 
 
+@pytest.mark.parametrize("number", ("many", "-1", "''"))
+def test_a_number_of_sockets_that_is_none_is_refused(tmp_path, number):
+    assert refused(tmp_path, number=number) == "LISTEN_FDS is no number"

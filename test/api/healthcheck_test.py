@@ -54,9 +54,10 @@ def test_port_0_is_no_port():
 
 
 @pytest.mark.parametrize("answer", (None, b"", b"HTTP/1.", b"HTTP/1.1\r\n\r\n", b"SSH-2.0-x\r\n\r\n",
-                                    b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 70000),
+                                    b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 70000,
+                                    b"HTTP/1.1 503 No\r\n\r\n\x1b[31mred\x7f"),
                          ids=("silence", "an end", "a part", "no status", "another protocol", "half a head",
-                              "without end"))
+                              "without end", "a terminal's commands"))
 def test_whoever_else_answers(answer):
     """Nothing of it is taken for a ready server, and none of it takes longer than three seconds."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -83,3 +84,4 @@ def test_whoever_else_answers(answer):
     assert done.returncode == 1 and done.stdout.strip(), done.stdout
     assert took_s < 3 + 1 * SLOWNESS
     assert answer is not None or "time is up" in done.stdout
+    assert not {"\x1b", "\x7f"} & set(done.stdout)

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from support.http import SLOWNESS
+from support.server import Server
 from support.systemd import Notified, notify_name
 
 WATCHDOG_S = 1
@@ -55,13 +56,27 @@ def test_the_watchdog_is_fed_and_the_status_counts(start, notified):
     server.stop()
 
 
-def test_the_watchdog_of_another_process_is_not_ours(start, notified):
-    start(NOTIFY_SOCKET=notified.name, WATCHDOG_USEC=200000, WATCHDOG_PID=os.getpid())
-    notified.wait("READY")
-    deadline = time.monotonic() + 1
-    while time.monotonic() < deadline:
-        message = notified.receive(deadline - time.monotonic())
-        assert message is None or "WATCHDOG" not in message
+def watched(tmp_path, notified, usec, pid):
+    """A server with these, as the shell reads them: $$ is its own process."""
+    server = Server(tmp_path / "own", NOTIFY_SOCKET=notified.name, WATCHDOG_USEC=usec)
+    server.arguments = ["/bin/sh", "-c", f'WATCHDOG_PID={pid} exec "$0" "$@"', *server.arguments]
+    return server
+
+
+@pytest.mark.parametrize("usec, pid", (("200000", os.getpid()), ("200000", "none"), ("often", "$$"), ("0", "$$")))
+def test_a_watchdog_that_is_another_s_or_has_no_time_is_not_fed(tmp_path, notified, usec, pid):
+    with watched(tmp_path, notified, usec, pid):
+        notified.wait("READY")
+        deadline = time.monotonic() + 1
+        while time.monotonic() < deadline:
+            message = notified.receive(deadline - time.monotonic())
+            assert message is None or "WATCHDOG" not in message
+
+
+@pytest.mark.parametrize("usec", ("1", "200000"))
+def test_a_watchdog_that_is_named_as_ours_is_fed(tmp_path, notified, usec):
+    with watched(tmp_path, notified, usec, "$$"):
+        assert notified.wait("WATCHDOG")["WATCHDOG"] == "1"
 
 
 @pytest.mark.parametrize("name", ("relative", "vsock:2:1", "/" + "x" * 107, "/nowhere/notify"))

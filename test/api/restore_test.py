@@ -1,7 +1,9 @@
 """`verify FILE` and `restore FILE`, as an operator runs them: on files that no server has open."""
+import hashlib
 import json
 import os
 import pathlib
+import shutil
 import sqlite3
 import stat
 
@@ -55,6 +57,7 @@ def test_verify_says_what_a_backup_holds_and_leaves_it_alone(backed_up):
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"{backup} is whole: 2 accounts, 3 messages, schema ")
     assert ", a backup of 20" in done.stdout
+    assert server.run("verify", backup, "--log-level", "debug").stdout == done.stdout
     assert backup.read_bytes() == before
     assert not [name for name in os.listdir(backup.parent) if name.startswith("backup.db-")]
 
@@ -116,6 +119,10 @@ SPOILED = {
                  " - (ref = (SELECT max(ref) FROM log WHERE kind = 1)), 'x' FROM log WHERE kind IN (1, 2)"
                  " GROUP BY ref"),
          ("messages whose long content is not there or not counted: 1",)),
+    "a one-time key that was handed out and waits":
+        (run_sql("INSERT INTO one_time_prekey VALUES(1, 1, 'key');"
+                 f"INSERT INTO claimed_prekey VALUES(1, x'{hashlib.sha256(b'key').hexdigest()}')"),
+         ("a one-time key would be given again",)),
     "newer": (run_sql("PRAGMA user_version = 9999"), ("a newer server has written it",)),
     "foreign": (run_sql("DROP TABLE log"), ("it is not a MigChat database",)),
     "missing": (lambda path: path.unlink(), ("No such file",)),
@@ -128,6 +135,16 @@ def test_verify_refuses_what_is_not_whole(backed_up, spoil, words):
     backup = backed_up[3]
     spoil(backup)
     refused(server.run("verify", backup), str(backup), *words)
+
+
+def test_verify_refuses_what_a_writer_left_in_the_middle(backed_up):
+    """Its journal would put it back; one that never begun, with zeros before, would not."""
+    backup = backed_up[3]
+    journal = pathlib.Path(f"{backup}-journal")
+    journal.write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + bytes(504))
+    refused(server.run("verify", backup), str(backup), "a journal lies beside it")
+    journal.write_bytes(bytes(512))
+    assert server.run("verify", backup).returncode == 0
 
 
 def test_verify_refuses_the_database_of_a_running_server(backed_up):
@@ -259,6 +276,8 @@ def test_what_is_no_backup_changes_nothing(backed_up, tmp_path):
         assert folder_state(running.directory) == before
     backup.write_bytes(good)
     refused(server.run("restore", backup, "--db", ":memory:"), "in memory")
+    refused(server.run("restore", backup, "--db", tmp_path), "not a regular file")
+    refused(server.run("restore", backup, "--db", tmp_path / "no" / "folder.db"), "folder is missing or closed to us")
     os.unlink(running.database + ".lock")
     os.mkdir(running.database + ".lock")
     refused(running.command("restore", backup), "Is a directory")
@@ -328,6 +347,20 @@ def test_amid_an_interrupted_restore_everybody_says_to_run_it_again(backed_up):
     said = restore(running, backup)
     assert f"the database that was there is {running.database}.before-restore\n" in said
     assert again(running, bob).messages() == kept
+    restore(running, running.database + ".before-restore")
+    assert again(running, bob).messages() == everything
+
+
+def test_what_a_restore_killed_right_after_the_exchange_has_replaced_is_kept(backed_up):
+    """It has no name for good yet, and the next restore needs the one it has."""
+    running, alice, bob, backup = backed_up
+    alice.send(bob)
+    everything = bob.messages()
+    running.stop()
+    os.rename(running.database, running.database + ".restore-ready")
+    shutil.copy(backup, running.database)
+    said = restore(running, backup)
+    assert f"the database that was there is {running.database}.before-restore-2\n" in said
     restore(running, running.database + ".before-restore")
     assert again(running, bob).messages() == everything
 

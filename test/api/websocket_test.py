@@ -372,6 +372,16 @@ def test_pings_are_answered(server, alice):
             assert opened.frame() == (PONG, bytes([number % 256]))
 
 
+@pytest.mark.slow
+def test_a_silent_socket_is_pinged(server, alice):
+    with socket(server, alice) as opened:
+        begun = time.monotonic()
+        for number in (1, 2):
+            assert opened.frame(deadline_s=20 * SLOWNESS) == (PING, b"")
+            assert time.monotonic() - begun >= 14 * number
+            opened.send(frame(b"", PONG))
+
+
 @pytest.mark.parametrize("data, code", (
     (frame("x", rsv=4), 1002), (frame("x", rsv=1), 1002), (frame("x", opcode=3), 1002),
     (frame("x", opcode=11), 1002), (frame("x", mask=False), 1002),

@@ -230,6 +230,15 @@ def test_what_is_no_database_of_ours_is_refused(tmp_path):
         done = run("export", "--format=rust", tmp_path / "out.db", "--db", tmp_path / name)
         assert done.returncode == 1 and words in done.stderr, done.stderr
         assert not [file for file in os.listdir(tmp_path) if file.startswith("out.db")]
+    done = run("export", "--format=rust", tmp_path / "out.db", "--db", ":memory:")
+    assert done.returncode == 1 and "in memory" in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("name", ("", "x" * 4096), ids=("none", "long"))
+def test_a_name_that_no_file_can_have(filled, name):
+    done = export(filled[0], name)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "migchat-server: the file's name is empty or too long\n"
 
 
 @pytest.mark.parametrize("arguments", (("export", "x.db"), ("export", "--format=rust"),

@@ -228,6 +228,37 @@ static void what_may_not_be_kept_is_not(void **state)
     assert_int_equal(kept_answers_count(kept), 0);
 }
 
+static void what_is_too_long_or_has_no_tag_is_not_kept(void **state)
+{
+    char body[2600];
+    char target[600];
+    struct exchange *exchange = asked("GET", LIST, TOKEN_A, "");
+
+    (void)state;
+    exchange->response.status = 200;
+    exchange->may_be_kept = true;
+    exchange->account_id = 1;
+    kept_answers_take(kept, exchange, NOW_MS);
+    response_field(&exchange->response, STR("ETag"), STR("\"e.1.2.3\""));
+    kept_answers_take(kept, exchange, NOW_MS);
+    exchange_free(exchange);
+    assert_int_equal(kept_answers_count(kept), 0);
+
+    (void)snprintf(target, sizeof target, LIST "?limit=%0*d", 550, 1);
+    keep(target, TOKEN_A, 1, "[1]");
+    assert_int_equal(kept_answers_count(kept), 0);
+    keep(LIST, TOKEN_A, 1, "[1]");
+    assert_int_equal(recalled(target, TOKEN_A, ""), 0);
+
+    kept_answers_free(kept);
+    kept = kept_answers_new(10000, &changes);
+    memset(body, 'x', sizeof body - 1);
+    body[sizeof body - 1] = '\0';
+    keep(LIST, TOKEN_A, 1, body); /* more than a quarter of the room */
+    assert_int_equal(kept_answers_count(kept), 0);
+    kept_answers_free(NULL);
+}
+
 static void the_limit_holds_and_the_longest_unused_goes_first(void **state)
 {
     char body[1000];
@@ -266,6 +297,7 @@ int main(void)
         KEPT_TEST(a_list_of_several_pages_answers_only_what_matches),
         KEPT_TEST(a_304_does_not_put_out_the_list_that_is_kept),
         KEPT_TEST(what_may_not_be_kept_is_not),
+        KEPT_TEST(what_is_too_long_or_has_no_tag_is_not_kept),
         KEPT_TEST(the_limit_holds_and_the_longest_unused_goes_first),
     };
 
