@@ -58,6 +58,7 @@ NOT_SANDBOXED = {"privileges_test.py", "terminal_test.py"}
 # They have the server write elsewhere than it may there.
 NOT_SANDBOXED_TESTS = (
     "api/config_cli_test.py::test_the_default_database_is_made_below_the_working_directory",
+    "api/config_cli_test.py::test_no_folders_are_made_above_the_database_s_own",
     "api/admin_users_test.py::test_a_database_in_memory_has_its_operator_too")
 
 # A unit without a network has no listener for metrics; how it takes memory is seen without the network, too.

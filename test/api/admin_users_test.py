@@ -340,8 +340,9 @@ def test_what_is_not_our_server_is_told_in_one_line(short_folder, said, why):
     assert why in asked_of_another(short_folder, said, "user", "list")
 
 
-@pytest.mark.parametrize("words", (("backup", "/copy.db"), ("invite", "create", "1", "1"), ("invite", "revoke", "1"),
-                                   ("user", "show", "ada"), ("stats",)), ids=" ".join)
+@pytest.mark.parametrize("words", (
+    ("backup", "/copy.db"), ("invite", "create", "1", "1"), ("invite", "revoke", "1"), ("user", "show", "ada"),
+    ("stats",)), ids=" ".join)
 def test_an_answer_of_another_kind_is_told(short_folder, words):
     said = asked_of_another(short_folder, b'HTTP/1.1 200 OK\r\n\r\n{"other":1}', *words)
     assert said == "migchat-server: the server's answer is not what this command knows\n"
@@ -349,7 +350,8 @@ def test_an_answer_of_another_kind_is_told(short_folder, words):
 
 def test_an_answer_without_end_is_not_taken_into_memory(short_folder):
     endless = b"HTTP/1.1 200 OK\r\n\r\n[" + b" " * (64 * 1024 * 1024)
-    assert "the server ended the connection: Message too long" in asked_of_another(short_folder, endless, "user", "list")
+    told = asked_of_another(short_folder, endless, "user", "list")
+    assert "the server ended the connection: Message too long" in told
 
 
 def test_without_a_server_it_is_told_in_one_line(tmp_path):
