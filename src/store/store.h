@@ -395,7 +395,8 @@ struct sent_key {
 
 MUST_CHECK enum error store_sent_key_find(struct store *store, int64_t account_id, struct str key,
                                           bool *out_found, struct sent_key *out_sent);
-/* With the fingerprint, whatever else it has. */
+/* With the fingerprint, whatever else it has. The account has no such key: the caller has looked.
+ * Both by the writer only. */
 MUST_CHECK enum error store_sent_key_add(struct store *store, int64_t account_id, struct str key,
                                          const struct sent_key *sent);
 

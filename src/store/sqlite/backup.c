@@ -47,8 +47,9 @@ struct backup {
     sqlite3 *copy;           /* being written */
     sqlite3_backup *running; /* behind the gate */
     int step_pages;
-    bool has_lost_writer;
-    int code; /* of the last step */
+    bool has_begun;
+    atomic_bool has_lost_writer; /* set by a writer that closes, too */
+    int code;                    /* of the last step */
     int pages_left;
     int pages_total;
 };
@@ -161,8 +162,8 @@ static enum error partial_fill(struct store_home *home, const char *partial_path
         return error;
     }
     gate_visit(&home->gate, begin, &backup);
-    error = backup.running != NULL ? pages_take(&backup, partial_path, stops, progress)
-            : backup.has_lost_writer
+    error = backup.has_begun ? pages_take(&backup, partial_path, stops, progress)
+            : atomic_load(&backup.has_lost_writer)
                 ? ERROR_DRAINING
                 : failure_translate(backup.copy, sqlite3_extended_errcode(backup.copy),
                                     FAILURE_ANYWHERE, "backup");
@@ -179,7 +180,7 @@ static enum error pages_take(struct backup *backup, const char *partial_path, at
     int64_t done = 0;
 
     backup->code = SQLITE_OK;
-    while (backup->code == SQLITE_OK && !backup->has_lost_writer) {
+    while (backup->code == SQLITE_OK && !atomic_load(&backup->has_lost_writer)) {
         if (stops != NULL && atomic_load(stops)) {
             backup->code = SQLITE_INTERRUPT;
             break;
@@ -199,7 +200,7 @@ static enum error pages_take(struct backup *backup, const char *partial_path, at
         (void)close(fd);
     }
     ahead_close(&ahead);
-    if (backup->has_lost_writer) {
+    if (atomic_load(&backup->has_lost_writer)) {
         return ERROR_DRAINING;
     }
     return backup->code == SQLITE_DONE
@@ -215,10 +216,11 @@ static void begin(void *argument)
     struct store *writer = backup->home->writer;
 
     if (writer == NULL || writer->is_broken) {
-        backup->has_lost_writer = true;
+        atomic_store(&backup->has_lost_writer, true);
         return;
     }
     backup->running = sqlite3_backup_init(backup->copy, "main", writer->database, "main");
+    backup->has_begun = backup->running != NULL;
     backup->home->backup = backup;
 }
 
@@ -227,7 +229,7 @@ static void step(void *argument)
     struct backup *backup = argument;
 
     if (backup->running == NULL || backup->home->writer->is_broken) {
-        backup->has_lost_writer = true;
+        atomic_store(&backup->has_lost_writer, true);
         return;
     }
     backup->code = sqlite3_backup_step(backup->running, backup->step_pages);
@@ -249,7 +251,7 @@ static void finish(void *argument)
 void backup_writer_closes(struct store_home *home)
 {
     if (home->backup != NULL) {
-        home->backup->has_lost_writer = true;
+        atomic_store(&home->backup->has_lost_writer, true);
         finish(home->backup);
     }
 }

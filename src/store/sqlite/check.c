@@ -83,8 +83,9 @@ static const struct later_check later_checks[] = {
      " FROM log LEFT JOIN content AS c ON c.message_id = log.ref"
      " WHERE log.kind IN (1, 2) AND log.text IS NULL"},
     {5, "exactly-once keys that two messages have",
-     "SELECT count(*) FROM sent_key_recent AS r JOIN sent_key AS k"
-     " ON k.account_id = r.account_id AND k.key = r.key WHERE k.message_id <> r.message_id"},
+     "SELECT (SELECT count(*) FROM sent_key_recent AS r JOIN sent_key AS k"
+     " ON k.account_id = r.account_id AND k.key = r.key WHERE k.message_id <> r.message_id)"
+     " + (SELECT count(*) - count(DISTINCT account_id || ' ' || key) FROM sent_key_recent)"},
 };
 
 static const char PREKEYS[] = "SELECT account_id, public_key FROM one_time_prekey";

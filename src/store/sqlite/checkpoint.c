@@ -3,8 +3,9 @@
  * Checkpoints happen here only, on the writer: when idle, once the WAL has grown by
  * CHECKPOINT_IDLE_FRAMES, and a large file is cut then; between two batches once it has grown by as
  * much as takes no longer than CHECKPOINT_MAX_MS and leaves room on the disk; after a commit that
- * leaves it above WAL_MAX_FRAMES, waiting for readers then, so that it starts over whatever they
- * do. Their snapshots are short. Where another process checkpoints, none happens here.
+ * leaves it a quarter larger than it may become, waiting for readers then, so that it starts over
+ * whatever they do. Their snapshots are short. Where another process checkpoints, none happens
+ * here.
  */
 #include "store/sqlite/checkpoint.h"
 
@@ -25,15 +26,18 @@
 #define DISK_FREE_PART 4
 /* A file that grew larger is cut when nothing comes; under load its room is used again. 16 MiB. */
 #define WAL_KEPT_FRAMES 4000
-/* 160 MiB; less where the disk has little room. */
+/* 156 MiB in pages of 4 KiB; twice its part where the disk has little room. */
 #define WAL_MAX_FRAMES 40000
+/* How long a cut waits for readers. */
+#define CUT_WAIT_MS 20
 /* How much more is written before another forced checkpoint, when a reader was in the way. */
 #define WAL_RETRY_FRAMES 1000
 
 static enum error checkpoint(struct store *store, int mode);
 static bool idle_checkpoint_is_due(const struct store *store);
+static bool wal_is_too_large(const struct store *store, bool is_idle);
 static enum error wal_cut(struct store *store);
-static void wal_is_empty(struct store *store);
+static void wal_is_empty(struct store *store, bool is_cut);
 static int wal_frames_that_fit(const struct store *store, uint64_t free_bytes);
 
 /* ---- rest ------------------------------------------------------------------------------------*/
@@ -49,7 +53,7 @@ enum error store_rest(struct store *store, bool is_idle, bool *out_more)
     if (store_rest_is_due(store) || (is_idle && idle_checkpoint_is_due(store))) {
         gate_enter(&store->home->gate);
         error = checkpoint(store, SQLITE_CHECKPOINT_PASSIVE);
-        if (error == OK && is_idle && store->wal_frames_most > WAL_KEPT_FRAMES) {
+        if (error == OK && wal_is_too_large(store, is_idle)) {
             error = wal_cut(store);
         }
         gate_leave(&store->home->gate);
@@ -59,6 +63,13 @@ enum error store_rest(struct store *store, bool is_idle, bool *out_more)
     }
     *out_more = false;
     return OK;
+}
+
+static bool wal_is_too_large(const struct store *store, bool is_idle)
+{
+    int64_t most = is_idle ? WAL_KEPT_FRAMES : 2 * (int64_t)store->wal_frames_fit;
+
+    return !store->home->settings.leaves_checkpoints && store->wal_frames_most > most;
 }
 
 bool store_rest_is_due(const struct store *store)
@@ -74,13 +85,14 @@ static bool idle_checkpoint_is_due(const struct store *store)
 {
     return !store->home->settings.leaves_checkpoints &&
            (store->wal_frames - store->wal_frames_copied >= CHECKPOINT_IDLE_FRAMES ||
-            store->wal_frames_most > WAL_KEPT_FRAMES);
+            wal_is_too_large(store, true));
 }
 
 void checkpoint_if_overdue(struct store *store)
 {
     int retry_frames = store->home->settings.leaves_checkpoints ? WAL_MAX_FRAMES : WAL_RETRY_FRAMES;
-    int max_frames = WAL_MAX_FRAMES - WAL_DUE_MAX_FRAMES + store->wal_frames_fit;
+    int max_frames =
+        2 * store->wal_frames_fit < WAL_MAX_FRAMES ? 2 * store->wal_frames_fit : WAL_MAX_FRAMES;
 
     if (store->wal_frames < max_frames ||
         store->wal_frames - store->wal_frames_tried_at < retry_frames) {
@@ -94,9 +106,7 @@ void checkpoint_if_overdue(struct store *store)
         return;
     }
     /* The batch is committed whatever comes of this; a broken disk is told by the next batch. */
-    if (checkpoint(store, SQLITE_CHECKPOINT_TRUNCATE) == OK && store->wal_frames == 0) {
-        store->wal_frames_tried_at = 0;
-    }
+    (void)!checkpoint(store, SQLITE_CHECKPOINT_TRUNCATE);
 }
 
 static enum error checkpoint(struct store *store, int mode)
@@ -104,14 +114,16 @@ static enum error checkpoint(struct store *store, int mode)
     int frames = 0;
     int copied = 0;
     struct store_measures *measures = store->home->measures;
+    int copied_before = store->wal_frames_copied;
     bool was_due = store_rest_is_due(store);
     uint64_t since_ns = clock_monotonic_ns();
     int code = sqlite3_wal_checkpoint_v2(store->database, NULL, mode, &frames, &copied);
     uint64_t took_ns = clock_monotonic_ns() - since_ns;
 
     histogram_add(&measures->checkpoint_durations, &histogram_of_durations, took_ns);
-    if (was_due) {
-        store->wal_frames_due = wal_frames_next(store->wal_frames_due, took_ns);
+    /* One that a reader or a fault kept from copying tells nothing, one that waited neither. */
+    if (was_due && code == SQLITE_OK && copied == frames && mode == SQLITE_CHECKPOINT_PASSIVE) {
+        store->wal_frames_due = wal_frames_next(copied - copied_before, took_ns);
     }
     if (code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY) {
         return store_note_failure(store, code, FAILURE_IN_CHECKPOINT, "checkpoint");
@@ -121,7 +133,7 @@ static enum error checkpoint(struct store *store, int mode)
         store->wal_frames_copied = copied;
         tally_add(&measures->checkpoints_blocked, copied < frames ? 1 : 0);
         if (frames == 0) {
-            wal_is_empty(store);
+            wal_is_empty(store, mode == SQLITE_CHECKPOINT_TRUNCATE);
         }
     }
     if (code != SQLITE_OK) {
@@ -133,38 +145,47 @@ static enum error checkpoint(struct store *store, int mode)
 
 /* Pages written again and again are copied once, so less often is less work, and fewer sends wait
  * for it; but on a slow disk, or with many accounts, whoever waits would wait for long. */
-int wal_frames_next(int due, uint64_t took_ns)
+int wal_frames_next(int frames, uint64_t took_ns)
 {
-    if (took_ns > CHECKPOINT_MAX_MS * 1000000ULL) {
-        return due / 2 > CHECKPOINT_IDLE_FRAMES ? due / 2 : CHECKPOINT_IDLE_FRAMES;
+    const uint64_t max_ns = CHECKPOINT_MAX_MS * 1000000ULL;
+    double next = frames;
+
+    if (took_ns > max_ns) {
+        next = next * (double)max_ns / (double)took_ns;
+    } else if (took_ns <= max_ns / 2) {
+        next = 2 * next;
     }
-    if (took_ns > CHECKPOINT_MAX_MS * 1000000ULL / 2) {
-        return due;
+    if (next >= WAL_DUE_MAX_FRAMES) {
+        return WAL_DUE_MAX_FRAMES;
     }
-    return due < WAL_DUE_MAX_FRAMES / 2 ? 2 * due : WAL_DUE_MAX_FRAMES;
+    return next > CHECKPOINT_IDLE_FRAMES ? (int)next : CHECKPOINT_IDLE_FRAMES;
 }
 
-/* Unless a reader is in the way: then the next time nothing comes. */
+/* Unless a reader stays in the way: then the next time. */
 static enum error wal_cut(struct store *store)
 {
     int code;
 
-    (void)sqlite3_busy_timeout(store->database, 0);
+    (void)sqlite3_busy_timeout(store->database, CUT_WAIT_MS);
     code = sqlite3_wal_checkpoint_v2(store->database, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     (void)sqlite3_busy_timeout(store->database, LOCK_WAIT_MS);
     if (code == SQLITE_OK) {
-        wal_is_empty(store);
+        wal_is_empty(store, true);
     } else if ((code & 0xff) != SQLITE_BUSY) {
         return store_note_failure(store, code, FAILURE_IN_CHECKPOINT, "wal_cut");
     }
     return OK;
 }
 
-static void wal_is_empty(struct store *store)
+/* Which it can be in a large file. */
+static void wal_is_empty(struct store *store, bool is_cut)
 {
     store->wal_frames = 0;
     store->wal_frames_copied = 0;
-    store->wal_frames_most = 0;
+    store->wal_frames_tried_at = 0;
+    if (is_cut) {
+        store->wal_frames_most = 0;
+    }
     tally_set(&store->home->measures->wal_bytes, 0);
 }
 

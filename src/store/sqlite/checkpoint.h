@@ -11,7 +11,7 @@
 
 /* After a commit: a WAL that has become too large starts over, waiting for readers. */
 void checkpoint_if_overdue(struct store *store);
-/* With how many frames the next one is due, when one of `due` frames took so long. */
-int wal_frames_next(int due, uint64_t took_ns);
+/* With how many frames the next one is due, when one that copied so many took so long. */
+int wal_frames_next(int frames, uint64_t took_ns);
 
 #endif

@@ -26,7 +26,7 @@
 /* Of each page in the WAL (https://sqlite.org/fileformat2.html#the_write_ahead_log). */
 #define WAL_FRAME_HEADER_BYTES 24
 /* What the WAL file is cut back to when it starts over, where another process checkpoints; else
- * batch.c cuts it. */
+ * checkpoint.c cuts it. */
 #define WAL_KEPT_BYTES (16 * 1024 * 1024)
 
 struct limit {

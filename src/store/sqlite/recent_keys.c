@@ -26,6 +26,7 @@ struct recent_keys {
     size_t due;
     size_t added;
     bool is_loaded;
+    bool is_just_loaded;
     char secret[SECRET_BYTES];
 
     struct recent_key *moving; /* NULL: none are */
@@ -84,7 +85,16 @@ bool recent_keys_is_loaded(const struct recent_keys *keys)
 void recent_keys_set_loaded(struct recent_keys *keys)
 {
     keys->is_loaded = true;
+    keys->is_just_loaded = true;
     keys->added = 0;
+}
+
+bool recent_keys_take_loaded(struct recent_keys *keys)
+{
+    bool is_just_loaded = keys->is_just_loaded;
+
+    keys->is_just_loaded = false;
+    return is_just_loaded;
 }
 
 void recent_keys_add(struct recent_keys *keys, int64_t account_id, struct str key,

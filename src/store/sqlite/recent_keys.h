@@ -11,7 +11,8 @@
  * Uses:    base.
  * Used by: sent_keys.c, connection.c, batch.c.
  * Thread:  the writer's.
- * Memory:  40 bytes a key, 20 more while it is moved; sent_keys.c says how many there are at most.
+ * Memory:  32 bytes for each key there is room for, which doubles, and 24 more for each that moves:
+ *          0.7 MB at most.
  */
 #ifndef MIGCHAT_STORE_SQLITE_RECENT_KEYS_H
 #define MIGCHAT_STORE_SQLITE_RECENT_KEYS_H
@@ -36,6 +37,8 @@ void recent_keys_forget(struct recent_keys *keys);
 bool recent_keys_is_loaded(const struct recent_keys *keys);
 /* Everything in the table was added. */
 void recent_keys_set_loaded(struct recent_keys *keys);
+/* Whether it was loaded since this was asked last. */
+bool recent_keys_take_loaded(struct recent_keys *keys);
 
 void recent_keys_add(struct recent_keys *keys, int64_t account_id, struct str key,
                      int64_t message_id);

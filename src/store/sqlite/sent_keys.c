@@ -5,21 +5,23 @@
  *   accounts --> all were --> removed from sent_key_recent, oldest first
  *
  * 1. A key is in one of the tables from its commit on, and for a while in both: copying one again
- *    does nothing, so a crash in between costs nothing but the work.
+ *    does nothing.
  * 2. The index is read from the table when the first key is asked for after an opening or a
- *    rollback.
+ *    rollback. How far a move had come is not known then, so if there are enough for one, the next
+ *    commit moves all of them: else a server that is started again and again would never end one.
  *
  * The column `digest` has a SHA-256 in the rows of older versions, and a fingerprint since.
  */
 #include "store/sqlite/sent_keys.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "base/require.h"
 #include "store/sqlite/recent_keys.h"
 
 /* Keys are copied twice as fast as others come, and then removed eight times as fast: five new ones
- * for eight moved, so beside a batch's there are never more than 2 × RECENT_KEYS_DUE. */
+ * for eight moved, so there are never more than 2 × RECENT_KEYS_DUE and those of a batch. */
 #define MOVED_PER_ADDED 2u
 #define REMOVED_PER_ADDED 8u
 
@@ -45,7 +47,7 @@ static enum error recent_find(struct store *store, int64_t account_id, struct st
 static enum error recent_load(struct store *store);
 static enum error query_run_sent_key(struct query *query, bool *out_found,
                                      struct sent_key *out_sent);
-static enum error recent_copy(struct store *store, size_t added);
+static enum error recent_copy(struct store *store, size_t max_keys, size_t max_removed);
 static enum error recent_remove(struct store *store, size_t max_keys);
 
 /* ---- finding ---------------------------------------------------------------------------------*/
@@ -76,7 +78,7 @@ static enum error recent_find(struct store *store, int64_t account_id, struct st
     int64_t message_id = 0;
     enum error error = recent_load(store);
 
-    if (error != OK || store->recent_keys == NULL) {
+    if (error != OK) {
         return error;
     }
     look = recent_keys_look(store->recent_keys, account_id, key);
@@ -97,7 +99,8 @@ static enum error recent_load(struct store *store)
     struct query query;
     enum error error;
 
-    if (keys == NULL || recent_keys_is_loaded(keys)) {
+    REQUIRE(keys != NULL);
+    if (recent_keys_is_loaded(keys)) {
         return OK;
     }
     query = query_read(store, RECENT_LIST);
@@ -149,10 +152,8 @@ enum error store_sent_key_add(struct store *store, int64_t account_id, struct st
                               const struct sent_key *sent)
 {
     struct query query;
-    enum error error;
+    enum error error = recent_load(store);
 
-    REQUIRE(store->recent_keys != NULL);
-    error = recent_load(store);
     if (error != OK) {
         return error;
     }
@@ -174,9 +175,14 @@ enum error store_sent_key_add(struct store *store, int64_t account_id, struct st
 enum error sent_keys_move(struct store *store)
 {
     struct recent_keys *keys = store->recent_keys;
-    size_t added = keys == NULL ? 0 : recent_keys_take_added(keys);
+    size_t added = recent_keys_take_added(keys);
+    bool moves_all;
 
-    if (added > 0 && recent_keys_are_due(keys)) {
+    if (added == 0) {
+        return OK;
+    }
+    moves_all = recent_keys_take_loaded(keys);
+    if (recent_keys_are_due(keys)) {
         struct query query = query_read(store, RECENT_LAST);
         int64_t last_message_id = 0;
         enum error error = query_run_int(&query, &last_message_id);
@@ -186,19 +192,23 @@ enum error sent_keys_move(struct store *store)
         }
         recent_keys_move(keys, last_message_id);
     }
-    return added > 0 && recent_keys_are_moving(keys) ? recent_copy(store, added) : OK;
+    if (!recent_keys_are_moving(keys)) {
+        return OK;
+    }
+    return moves_all ? recent_copy(store, SIZE_MAX, INT_MAX)
+                     : recent_copy(store, MOVED_PER_ADDED * added, REMOVED_PER_ADDED * added);
 }
 
-static enum error recent_copy(struct store *store, size_t added)
+static enum error recent_copy(struct store *store, size_t max_keys, size_t max_removed)
 {
     int64_t message_id = 0;
 
-    for (size_t i = 0; i < MOVED_PER_ADDED * added; i++) {
+    for (size_t i = 0; i < max_keys; i++) {
         struct query query;
         enum error error;
 
         if (!recent_keys_take_moving(store->recent_keys, &message_id)) {
-            return recent_remove(store, REMOVED_PER_ADDED * added);
+            return recent_remove(store, max_removed);
         }
         query = query_write(store, RECENT_COPY);
         query_bind_int(&query, message_id);

@@ -10,7 +10,8 @@
 #include "store/sqlite/connection.h"
 
 /* In a batch, outside its units: moves some recent keys to where they stay, when enough have
- * gathered. For each that the batch added two at most, or eight that were moved are removed. */
+ * gathered. For each that the batch added two at most, or eight that were moved are removed; all of
+ * them in the first batch after an opening or a rollback. */
 MUST_CHECK enum error sent_keys_move(struct store *store);
 
 #endif

@@ -6,26 +6,17 @@
  */
 #include "scratch.h"
 
-#include "store/sqlite/checkpoint.h"
-
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/statfs.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 
 /* The library may call either. */
 static atomic_bool syncs_fail;
-/* How much longer each takes. */
-static atomic_uint sync_us;
 static atomic_bool disk_is_full;
-/* 0: as the system says. */
-static atomic_long disk_free_bytes;
 
 int fdatasync(int fildes)
 {
-    (void)usleep(atomic_load(&sync_us));
     if (atomic_load(&syncs_fail)) {
         errno = EIO;
         return -1;
@@ -40,20 +31,6 @@ int fsync(int fd)
         return -1;
     }
     return (int)syscall(SYS_fsync, fd);
-}
-
-int statvfs(const char *file, struct statvfs *buf)
-{
-    struct statfs found;
-
-    if (statfs(file, &found) != 0) {
-        return -1;
-    }
-    *buf = (struct statvfs){.f_frsize = 1, .f_bavail = (fsblkcnt_t)atomic_load(&disk_free_bytes)};
-    if (buf->f_bavail == 0) {
-        buf->f_bavail = found.f_bavail * (fsblkcnt_t)found.f_bsize;
-    }
-    return 0;
 }
 
 static ssize_t write_or_fail(int fd, const void *bytes, size_t len)
@@ -88,16 +65,6 @@ static void append_one(struct store *store, size_t len)
 {
     assert_ok(store_batch_begin(store));
     assert_ok(scratch_append(store, 1, len));
-    assert_ok(store_batch_commit(store));
-}
-
-/* A page of the database each, and a seventh of one. */
-static void append_pages(struct store *store, int count)
-{
-    assert_ok(store_batch_begin(store));
-    for (int i = 0; i < count; i++) {
-        assert_ok(scratch_append(store, 1, 4000));
-    }
     assert_ok(store_batch_commit(store));
 }
 
@@ -230,173 +197,6 @@ static void a_sync_that_fails_in_a_checkpoint_ends_the_writing(void **state)
     scratch_close(s);
     scratch_open(s);
     assert_int_equal(scratch_head(s->writer, 1), 1100);
-}
-
-/* ---- the WAL ---------------------------------------------------------------------------------*/
-
-static void rest_lets_the_wal_start_over(void **state)
-{
-    struct scratch *s = *state;
-    bool more = true;
-
-    scratch_open(s);
-    for (int round = 0; round < 20; round++) {
-        assert_ok(store_batch_begin(s->writer));
-        for (int i = 0; i < 300; i++) {
-            assert_ok(scratch_append(s->writer, 1, 4000));
-        }
-        assert_ok(store_batch_commit(s->writer));
-        assert_ok(store_rest(s->writer, true, &more));
-        assert_false(more);
-    }
-    assert_true(scratch_bytes(s, "-wal") < 8 * 1024 * 1024);
-}
-
-/* Between batches: three syncs are for when it pays. */
-static void under_load_a_checkpoint_waits_until_it_is_due(void **state)
-{
-    struct scratch *s = *state;
-    bool more = true;
-    long largest = 0;
-    int was_due = 0;
-
-    scratch_open(s);
-    assert_ok(connection_exec(s->writer->database, "PRAGMA synchronous=OFF"));
-    append_pages(s->writer, 2400);
-    assert_false(store_rest_is_due(s->writer));
-    append_pages(s->writer, 400);
-    assert_true(store_rest_is_due(s->writer));
-    s->writer->wal_frames_due = WAL_DUE_MAX_FRAMES;
-    for (int round = 0; round < 70; round++) {
-        append_pages(s->writer, 600);
-        was_due += store_rest_is_due(s->writer);
-        assert_ok(store_rest(s->writer, false, &more));
-        assert_false(store_rest_is_due(s->writer));
-        largest = scratch_bytes(s, "-wal") > largest ? scratch_bytes(s, "-wal") : largest;
-    }
-    assert_in_range(was_due, 1, 2);
-    assert_in_range(largest, 120 * 1024 * 1024, 140 * 1024 * 1024);
-    /* Its room is used again under load, and given back when nothing comes. */
-    assert_true(scratch_bytes(s, "-wal") == largest);
-    assert_ok(store_rest(s->writer, true, &more));
-    assert_int_equal(scratch_bytes(s, "-wal"), 0);
-    append_one(s->writer, 10);
-    assert_in_range(scratch_bytes(s, "-wal"), 4096, 1024 * 1024);
-}
-
-static void a_quick_checkpoint_is_made_less_often_and_a_slow_one_more_often(void **state)
-{
-    const uint64_t ms = 1000000;
-
-    (void)state;
-    assert_int_equal(wal_frames_next(3000, 0), 6000);
-    assert_int_equal(wal_frames_next(3000, 25 * ms), 6000);
-    assert_int_equal(wal_frames_next(3000, 26 * ms), 3000);
-    assert_int_equal(wal_frames_next(3000, 50 * ms), 3000);
-    assert_int_equal(wal_frames_next(3000, 51 * ms), 1500);
-    assert_int_equal(wal_frames_next(1500, 51 * ms), 1000);
-    assert_int_equal(wal_frames_next(1000, UINT64_MAX), 1000);
-    assert_int_equal(wal_frames_next(24000, 0), 32000);
-    assert_int_equal(wal_frames_next(32000, 0), 32000);
-}
-
-static void a_slow_disk_makes_the_wal_small(void **state)
-{
-    struct scratch *s = *state;
-    bool more = true;
-
-    scratch_open(s);
-    append_pages(s->writer, 2800);
-    assert_true(store_rest_is_due(s->writer));
-    atomic_store(&sync_us, 60000);
-    assert_ok(store_rest(s->writer, false, &more));
-    atomic_store(&sync_us, 0);
-    assert_int_equal(s->writer->wal_frames_due, WAL_DUE_FIRST_FRAMES / 2);
-    append_pages(s->writer, 1400);
-    assert_true(store_rest_is_due(s->writer));
-}
-
-static void a_reader_in_the_way_keeps_a_large_wal_until_it_is_gone(void **state)
-{
-    struct scratch *s = *state;
-    struct store *reader = NULL;
-    bool more = true;
-    long large;
-
-    scratch_open(s);
-    assert_ok(store_open(s->home, STORE_READ_ONLY, &reader));
-    assert_ok(connection_exec(s->writer->database, "PRAGMA synchronous=OFF"));
-    append_pages(s->writer, 6000);
-    large = scratch_bytes(s, "-wal");
-    assert_true(large > 20 * 1024 * 1024);
-    assert_ok(store_snapshot_begin(reader));
-    assert_int_equal(scratch_head(reader, 1), 6000);
-    assert_ok(store_rest(s->writer, true, &more));
-    assert_int_equal(scratch_bytes(s, "-wal"), large);
-    append_one(s->writer, 10);
-    assert_int_equal(scratch_head(reader, 1), 6000);
-    store_snapshot_end(reader);
-    assert_ok(store_rest(s->writer, true, &more));
-    assert_int_equal(scratch_bytes(s, "-wal"), 0);
-    assert_int_equal(scratch_head(s->writer, 1), 6001);
-    store_close(reader);
-}
-
-/* A quarter of what is free, and never less than what a pause waits for. */
-static void a_disk_with_little_room_makes_the_wal_small(void **state)
-{
-    struct scratch *s = *state;
-    bool more = true;
-
-    scratch_open(s);
-    assert_ok(connection_exec(s->writer->database, "PRAGMA synchronous=OFF"));
-    s->writer->wal_frames_due = WAL_DUE_MAX_FRAMES;
-    append_pages(s->writer, 3000);
-    assert_false(store_rest_is_due(s->writer));
-    atomic_store(&disk_free_bytes, 64 * 1024 * 1024);
-    (void)store_disk_is_low(s->writer);
-    assert_false(store_rest_is_due(s->writer));
-    append_pages(s->writer, 1200);
-    assert_true(store_rest_is_due(s->writer));
-    assert_ok(store_rest(s->writer, false, &more));
-    assert_false(store_rest_is_due(s->writer));
-    atomic_store(&disk_free_bytes, 1024 * 1024);
-    (void)store_disk_is_low(s->writer);
-    append_pages(s->writer, 600);
-    assert_false(store_rest_is_due(s->writer));
-    append_pages(s->writer, 500);
-    assert_true(store_rest_is_due(s->writer));
-    atomic_store(&disk_free_bytes, 0);
-    (void)store_disk_is_low(s->writer);
-    assert_false(store_rest_is_due(s->writer));
-}
-
-static void the_wal_is_bounded_without_rest_and_with_a_reader(void **state)
-{
-    struct scratch *s = *state;
-    struct store *reader = NULL;
-    long largest = 0;
-
-    scratch_open(s);
-    assert_ok(store_open(s->home, STORE_READ_ONLY, &reader));
-    assert_ok(connection_exec(s->writer->database, "PRAGMA synchronous=OFF"));
-    for (int round = 0; round < 72; round++) {
-        /* There for five rounds, away for one. */
-        if (round % 6 == 0) {
-            assert_ok(store_snapshot_begin(reader));
-        }
-        append_pages(s->writer, 600);
-        if (round % 6 == 4) {
-            assert_int_equal(scratch_head(reader, 1), (round - 4) * 600);
-            store_snapshot_end(reader);
-        }
-        if (scratch_bytes(s, "-wal") > largest) {
-            largest = scratch_bytes(s, "-wal");
-        }
-    }
-    store_close(reader);
-    /* 40,000 frames, and what was written while the reader was in the way. */
-    assert_in_range(largest, 155L * 1024 * 1024, 195L * 1024 * 1024);
 }
 
 /* ---- readers ---------------------------------------------------------------------------------*/
@@ -569,13 +369,6 @@ int main(void)
         SCRATCH_CASE(a_disk_that_fills_inside_a_batch_loses_it_at_once),
         SCRATCH_CASE(a_failed_sync_leaves_the_outcome_open_and_ends_the_writing),
         SCRATCH_CASE(a_sync_that_fails_in_a_checkpoint_ends_the_writing),
-        SCRATCH_CASE(rest_lets_the_wal_start_over),
-        SCRATCH_CASE(under_load_a_checkpoint_waits_until_it_is_due),
-        SCRATCH_CASE(a_slow_disk_makes_the_wal_small),
-        cmocka_unit_test(a_quick_checkpoint_is_made_less_often_and_a_slow_one_more_often),
-        SCRATCH_CASE(a_reader_in_the_way_keeps_a_large_wal_until_it_is_gone),
-        SCRATCH_CASE(a_disk_with_little_room_makes_the_wal_small),
-        SCRATCH_CASE(the_wal_is_bounded_without_rest_and_with_a_reader),
         SCRATCH_CASE(readers_neither_write_nor_checkpoint),
         SCRATCH_CASE(a_snapshot_is_one_moment),
         SCRATCH_CASE(a_walk_jumps_over_what_is_no_message),
