@@ -389,7 +389,7 @@ struct sent_key {
     struct fingerprint fingerprint; /* of to_username and content as they were sent */
     bool has_digest;                /* an older row, which has `digest` instead */
     struct sha256 digest;           /* of the same */
-    int64_t message_id;
+    int64_t message_id;             /* which has this key alone */
     int64_t created_at_ms;
 };
 

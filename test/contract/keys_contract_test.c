@@ -110,7 +110,7 @@ static void add_remains(struct fixture *f, int64_t account_id)
     const struct str keys[] = {STR("p1"), STR("p2"), STR("p3")};
     struct key_bundle bundle = {STR("i"), STR("s"), STR("g")};
     struct conversation conversation = {9, 4, 0, 0};
-    struct sent_key sent = {fingerprint_of("x"), .message_id = 1, .created_at_ms = 1};
+    struct sent_key sent = {fingerprint_of("x"), .message_id = account_id, .created_at_ms = 1};
     char token[32];
     struct sha256 digest;
     struct str key = {NULL, 0};
