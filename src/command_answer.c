@@ -5,6 +5,7 @@
  */
 #include "command_answer.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -63,9 +64,14 @@ static void error_tell(int status, struct str body, struct arena *arena)
 
 bool command_print(struct buf *text)
 {
-    bool is_good = !text->overflowed &&
-                   (text->len == 0 || fwrite(text->ptr, text->len, 1, stdout) == 1) &&
-                   fflush(stdout) == 0;
+    bool is_written =
+        (text->len == 0 || fwrite(text->ptr, text->len, 1, stdout) == 1) && fflush(stdout) == 0;
+
+    /* Whoever reads it may have read enough. */
+    if (!is_written && errno != EPIPE) {
+        (void)fprintf(stderr, "migchat-server: stdout: %s\n", strerror(errno));
+    }
+    bool is_good = is_written && !text->overflowed;
 
     buf_clear(text);
     return is_good;

@@ -57,8 +57,10 @@ def test_version_names_the_libraries():
 
 def test_what_cannot_be_printed_is_a_failure():
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([binary(), "version"], env=environment(), stdout=full, check=False)
+        done = subprocess.run([binary(), "version"], env=environment(), stdout=full, stderr=subprocess.PIPE, text=True,
+                              check=False)
     assert done.returncode == 1
+    assert done.stderr == "migchat-server: stdout: No space left on device\n"
 
 
 @pytest.mark.parametrize("flag,nearest", [

@@ -1,15 +1,18 @@
 """Exactly-once sends: Idempotency-Key and client_id."""
 
 import concurrent.futures
+import json
 import threading
 
 import pytest
 
 from support import seen
 from support.api import new_name
-from support.http import SANITIZED
+from support.http import SANITIZED, Connection, request_bytes
 
 REPLAY = "Idempotent-Replay"
+PIPELINE = 50
+KEYS_THAT_MOVE = 8192  # RECENT_KEYS_DUE of src/store/sqlite/recent_keys.h
 
 
 def check_replay(first, second):
@@ -134,3 +137,43 @@ def test_a_key_outlives_a_restart_and_a_crash(start):
         check_replay(first, alice.send_raw(bob.username, content, "kept"))
         alice.send_raw(bob.username, content + ".", "kept").expect(409, "key_reused")
         assert len(bob.messages()) == 1
+
+
+def test_keys_are_known_before_while_and_after_they_move(start):
+    """As many as move together, and some more: of the first some are on the way then."""
+    server = start()
+    alice, bob = server.api.create(), server.api.create()
+    ids = {}
+
+    def send(numbers):
+        """{number: (message id, whether it is a replay)}"""
+        answers = {}
+        with Connection(server.port) as connection:
+            for first in range(0, len(numbers), PIPELINE):
+                some = numbers[first:first + PIPELINE]
+                connection.send(b"".join(keyed_send(alice, bob, number) for number in some))
+                for number in some:
+                    answer = connection.answer("POST", "/api/messages/send").expect(200)
+                    answers[number] = (answer.json()["message_id"], answer.field(REPLAY) == "true")
+        return answers
+
+    def check_known(step):
+        assert send(list(range(0, len(ids), step))) == {number: (ids[number], True) for number in ids
+                                                        if number % step == 0}
+
+    for many in (KEYS_THAT_MOVE - 100, 1500):
+        sent = send(list(range(len(ids), len(ids) + many)))
+        assert not any(is_replay for _, is_replay in sent.values())
+        ids |= {number: message for number, (message, _) in sent.items()}
+        check_known(97)
+    assert len(set(ids.values())) == len(ids)
+    server.kill()
+    server.start()
+    check_known(7)
+
+
+def keyed_send(sender, recipient, number):
+    body = json.dumps({"to_username": recipient.username, "content": f"message {number}"}).encode()
+    return request_bytes("POST", "/api/messages/send", [
+        ("Authorization", f"Bearer {sender.token}"), ("Content-Type", "application/json"),
+        ("Idempotency-Key", f"{number * 7919 % 100003}-{number}")], body)

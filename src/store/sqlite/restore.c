@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -169,19 +170,20 @@ static enum error lock_explain(const struct restore *restore)
 
 static enum error copy_fill(struct restore *restore, const char *backup_path)
 {
+    char resolved[PATH_MAX];
     struct source source;
     sqlite3 *copy = NULL;
-    enum error error = source_open(backup_path, &source, restore->reason);
+    enum error error;
 
+    /* Before it is opened, which the lock we hold would refuse in other words. */
+    if (realpath(backup_path, resolved) != NULL && strcmp(resolved, restore->names.path) == 0) {
+        return told(restore, "it is the database itself");
+    }
+    error = source_open(backup_path, &source, restore->reason);
     if (error != OK) {
         return error;
     }
-    if (strcmp(source.path, restore->names.path) == 0) {
-        error = told(restore, "it is the database itself");
-    }
-    if (error == OK) {
-        error = source_must_be_ours(source.database, restore->reason);
-    }
+    error = source_must_be_ours(source.database, restore->reason);
     if (error == OK) {
         error = partial_open(restore->names.partial_path, &copy);
     }
