@@ -11,6 +11,7 @@ from support.api import new_name
 from support.http import SANITIZED, Connection, request_bytes
 
 REPLAY = "Idempotent-Replay"
+CONNECTIONS = 8
 PIPELINE = 50
 KEYS_THAT_MOVE = 8192  # RECENT_KEYS_DUE of src/store/sqlite/recent_keys.h
 
@@ -145,8 +146,7 @@ def test_keys_are_known_before_while_and_after_they_move(start):
     alice, bob = server.api.create(), server.api.create()
     ids = {}
 
-    def send(numbers):
-        """{number: (message id, whether it is a replay)}"""
+    def send_share(numbers):
         answers = {}
         with Connection(server.port) as connection:
             for first in range(0, len(numbers), PIPELINE):
@@ -156,6 +156,12 @@ def test_keys_are_known_before_while_and_after_they_move(start):
                     answer = connection.answer("POST", "/api/messages/send").expect(200)
                     answers[number] = (answer.json()["message_id"], answer.field(REPLAY) == "true")
         return answers
+
+    def send(numbers):
+        """{number: (message id, whether it is a replay)}"""
+        with concurrent.futures.ThreadPoolExecutor(CONNECTIONS) as pool:
+            shares = pool.map(send_share, [numbers[first::CONNECTIONS] for first in range(CONNECTIONS)])
+            return {number: answer for share in shares for number, answer in share.items()}
 
     def check_known(step):
         assert send(list(range(0, len(ids), step))) == {number: (ids[number], True) for number in ids
