@@ -20,8 +20,10 @@
 /* 4 MiB in pages of 4 KiB, when nothing comes: a checkpoint is three syncs, and under load the
  * queue is empty between any two batches. */
 #define CHECKPOINT_IDLE_FRAMES 1000
-/* How long all writing may wait for one. */
+/* How long all writing may wait for one; half of that is aimed at. */
 #define CHECKPOINT_MAX_MS 50
+/* How many times as much the next one may be. */
+#define GROWTH_MAX 4
 /* Where the disk has little room left the WAL takes this part of it at most. */
 #define DISK_FREE_PART 4
 /* A file that grew larger is cut when nothing comes; under load its room is used again. 16 MiB. */
@@ -147,13 +149,15 @@ static enum error checkpoint(struct store *store, int mode)
  * for it; but on a slow disk, or with many accounts, whoever waits would wait for long. */
 int wal_frames_next(int frames, uint64_t took_ns)
 {
-    const uint64_t max_ns = CHECKPOINT_MAX_MS * 1000000ULL;
+    const double max_ns = CHECKPOINT_MAX_MS * 1e6;
     double next = frames;
 
-    if (took_ns > max_ns) {
-        next = next * (double)max_ns / (double)took_ns;
-    } else if (took_ns <= max_ns / 2) {
-        next = 2 * next;
+    if ((double)took_ns > max_ns) {
+        next = next * max_ns / (double)took_ns;
+    } else if ((double)took_ns * GROWTH_MAX <= max_ns / 2) {
+        next = next * GROWTH_MAX;
+    } else if ((double)took_ns <= max_ns / 2) {
+        next = next * (max_ns / 2) / (double)took_ns;
     }
     if (next >= WAL_DUE_MAX_FRAMES) {
         return WAL_DUE_MAX_FRAMES;

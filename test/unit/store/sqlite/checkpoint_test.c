@@ -121,8 +121,10 @@ static void a_quick_checkpoint_is_made_less_often_and_a_slow_one_more_often(void
     const uint64_t ms = 1000000;
 
     (void)state;
-    assert_int_equal(wal_frames_next(3000, 0), 6000);
-    assert_int_equal(wal_frames_next(3000, 25 * ms), 6000);
+    assert_int_equal(wal_frames_next(3000, 0), 12000);
+    assert_int_equal(wal_frames_next(3000, 6 * ms), 12000);
+    assert_int_equal(wal_frames_next(3000, 10 * ms), 7500);
+    assert_int_equal(wal_frames_next(3000, 25 * ms), 3000);
     assert_int_equal(wal_frames_next(3000, 26 * ms), 3000);
     assert_int_equal(wal_frames_next(3000, 50 * ms), 3000);
     assert_int_equal(wal_frames_next(3000, 100 * ms), 1500);
