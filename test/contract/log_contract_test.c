@@ -181,10 +181,10 @@ static void compare_walk(struct fixture *f, const struct entry *model,
 /* Stores a log of random entries and opens a snapshot of it; returns the seed to go on with. */
 static unsigned model_begin(struct fixture *f, struct entry model[MODEL_ENTRIES])
 {
-    const char *given = getenv("MIGCHAT_TEST_SEED");
+    const char *given = getenv("MIGCHAT_SEED");
     unsigned seed = given == NULL ? (unsigned)getpid() : (unsigned)strtoul(given, NULL, 10);
 
-    print_message("MIGCHAT_TEST_SEED=%u\n", seed);
+    print_message("MIGCHAT_SEED=%u\n", seed);
     assert_ok(store_batch_begin(f->store));
     fill_log(f, &seed, model);
     assert_ok(store_batch_commit(f->store));

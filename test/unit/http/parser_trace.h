@@ -7,7 +7,7 @@
  *   "GET /a 1.1 [] host_malformed"                  judged bad, and the rest not read
  * Bytes of an unfinished request give "head…" or "body…" at the end. check_trace compares three
  * ways of cutting: whole, byte by byte, and at random places (the seed is printed; set
- * MIGCHAT_TEST_SEED to run it again).
+ * MIGCHAT_SEED to run it again).
  */
 #ifndef MIGCHAT_TEST_PARSER_TRACE_H
 #define MIGCHAT_TEST_PARSER_TRACE_H
@@ -144,7 +144,7 @@ static inline void trace_of(struct str bytes, struct cutting cutting, bool keeps
 
 static inline uint64_t trace_seed(void)
 {
-    const char *given = getenv("MIGCHAT_TEST_SEED");
+    const char *given = getenv("MIGCHAT_SEED");
     uint64_t seed = 0;
 
     random_fill(&seed, sizeof seed);
@@ -164,7 +164,7 @@ static inline void check_trace_len(struct str bytes, bool keeps_body, const char
 
     if (seed == 0) {
         seed = trace_seed();
-        print_message("random cuts: MIGCHAT_TEST_SEED=%llu\n", (unsigned long long)seed);
+        print_message("random cuts: MIGCHAT_SEED=%llu\n", (unsigned long long)seed);
     }
     buf_init(&trace, TRACE_MAX_BYTES);
     for (int run = 0; run < 2 + TRACE_RANDOM_RUNS; run++) {
