@@ -2,13 +2,17 @@
 """Breaks the server on purpose, one mutation of mutations.tsv after the other, and runs the test that has to
 notice: a mutation that its test survives is a fault of the test.
 
-Each is a sed script for one file of a copy of this tree, which is built incrementally; the text must change.
+Each is a sed script for one file of a copy of this tree, which is built incrementally; the text must change
+(faults_of, which is asked first, and by ./run lint).
 A test that fails on the copy as it is would seem to notice anything: each is run on that first, and must pass.
+One that does not end in DEADLINE_S is ended: nobody knows whether it would have noticed, so it counts as not caught.
 """
 
 import argparse
 import os
 import pathlib
+import re
+import signal
 import subprocess
 import sys
 import time
@@ -16,14 +20,61 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LIST = pathlib.Path(__file__).with_name("mutations.tsv")
 DEADLINE_S = 600
+COLUMNS = 5
 
 
-def mutations(only):
-    for line in LIST.read_text().splitlines():
-        if line and not line.startswith("#"):
-            name, path, script, test, _why = line.split("\t")
-            if only in name or only in test:
-                yield name, path, script, test
+# ---- the list ------------------------------------------------------------------------------------
+
+def rows_of(text):
+    return [line.split("\t") for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def faults_of(rows, root):
+    """What is wrong with them and can be told without a build, as (name, what)."""
+    names = [row[0] for row in rows]
+    for row in rows:
+        if len(row) != COLUMNS or not all(row):
+            yield row[0], f"{COLUMNS} columns are wanted, none of them empty"
+            continue
+        name, path, script, test, _why = row
+        if names.count(name) > 1:
+            yield name, "there are several of this name"
+        if not test_is_there(root, test):
+            yield name, f"there is no test {test}"
+        if not (root / path).is_file():
+            yield name, f"there is no file {path}"
+            continue
+        text = (root / path).read_text()
+        for command in commands_of(script):
+            changed = sed(command, text)
+            if changed == text:
+                yield name, f"it changes nothing in {path}; the source has moved on: {command}"
+            text = changed
+
+
+def commands_of(script):
+    """C has semicolons, too, but no substitution behind them."""
+    return re.split(r"; (?=s/|/\^)", script)
+
+
+def sed(script, text):
+    return subprocess.run(["sed", "-E", script], input=text, check=True, capture_output=True, text=True).stdout
+
+
+def test_is_there(root, test):
+    """As test/CMakeLists.txt and pytest look for it."""
+    path, _, function = test.partition("::")
+    if path.endswith(".py"):
+        source = root / "test" / path
+        wanted = f"\ndef {function.partition('[')[0]}(" if function else ""
+        return source.is_file() and wanted in source.read_text()
+    if path.startswith("contract/"):
+        path, _, store = path.rpartition(".")
+        return store in ("sqlite", "fake") and (root / "test" / f"{path}.c").is_file()
+    return path.endswith("_test") and (root / "test" / f"{path}.c").is_file()
+
+
+# ---- the copy ------------------------------------------------------------------------------------
 
 
 def copy_tree(folder):
@@ -39,47 +90,73 @@ def copy_tree(folder):
             target.chmod(source.stat().st_mode)
 
 
-def build(folder, target):
+def build(folder, targets):
     if not (folder / "build.ninja").exists():
         # Not Release: optimising across files takes longer than it is worth here.
         subprocess.run(["cmake", "-G", "Ninja", "-S", folder.with_name("tree"), "-B", folder,
                         "-DCMAKE_BUILD_TYPE=RelWithDebInfo"], check=True, stdout=subprocess.DEVNULL)
-    done = subprocess.run(["ninja", "-C", folder, "--quiet", target], capture_output=True, text=True, check=False)
+    done = subprocess.run(["ninja", "-C", folder, "--quiet", *targets], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         sys.exit(f"it does not build:\n{done.stdout[-4000:]}")
 
 
-def is_noticed(folder, test):
-    """The test fails, on its own account: not one that could not be found or run."""
+def targets_of(test):
     if ".py" not in test:
-        target = test.replace("/", ".")
-        build(folder, target)
-        command = [folder / "test_bin" / target]
+        return [test.replace("/", ".")]
+    # The programs that it puts its questions to.
+    asked = (ROOT / "test/differential").glob("*.c") if test.startswith("differential/") else ()
+    return ["migchat-server", *(f"differential.{source.stem}" for source in asked)]
+
+
+def run_ended(command, env, log):
+    """The exit status; None when it did not end in time and was ended, with all that it had started. What it says goes
+    into a file: of a pipe, whoever it leaves behind would hold the other end."""
+    with open(log, "wb") as output, subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=output,
+                                                     stderr=subprocess.STDOUT, start_new_session=True) as process:
+        try:
+            return process.wait(DEADLINE_S)
+        except BaseException as ended:
+            os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(ended, subprocess.TimeoutExpired):
+                return None
+            raise
+
+
+def outcome_of(folder, test):
+    """passes, hangs, or fails, on its own account: not one that could not be found or run."""
+    build(folder, targets_of(test))
+    if ".py" not in test:
+        command = [folder / "test_bin" / test.replace("/", ".")]
     else:
-        build(folder, "migchat-server")
         command = ["/usr/bin/python3", "-B", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider",
                    f"--rootdir={ROOT / 'test'}", f"--basetemp={folder.with_name('files')}", ROOT / "test" / test]
     # Bound at once, as release is (-z now): binding at a first call, ld.so saves all registers on the stack, and what
     # they had of a password stays there.
-    env = {**os.environ, "MIGCHAT_SERVER": str(folder / "migchat-server"), "LD_BIND_NOW": "1"}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, errors="replace", timeout=DEADLINE_S,
-                          check=False)
-    (folder.parent / "last.log").write_text(done.stdout + done.stderr)
-    has_failed = done.returncode != 0 and ("FAILED" in done.stdout + done.stderr or done.returncode < 0)
-    if done.returncode != 0 and not has_failed:
-        sys.exit(f"{test} did not run:\n{done.stdout[-4000:]}{done.stderr[-2000:]}")
-    return has_failed
+    env = {**os.environ, "MIGCHAT_SERVER": str(folder / "migchat-server"), "LD_BIND_NOW": "1",
+           "MIGCHAT_PROGRAMS": str(folder / "test_bin")}
+    log = folder.with_name("last.log")
+    status = run_ended(command, env, log)
+    told = log.read_text(errors="replace")
+    if status is None:
+        return "hangs"
+    if status > 0 and "FAILED" not in told:
+        sys.exit(f"{test} did not run:\n{told[-6000:]}")
+    return "fails" if status != 0 else "passes"
 
 
-def tests_that_fail_anyway(tree, folder, tests):
+def tests_that_are_unfit(tree, folder, tests):
+    """Those that do not pass on the copy as it is."""
     copy_tree(tree)
     for test in tests:
         begun_s = time.monotonic()
-        fails = is_noticed(folder, test)
-        print(f"{'FAILS   ' if fails else 'passes  '} {test} as it is, in {time.monotonic() - begun_s:.0f} s",
-              flush=True)
-        if fails:
+        outcome = outcome_of(folder, test)
+        shown = outcome if outcome == "passes" else outcome.upper()
+        print(f"{shown:8} {test} as it is, in {time.monotonic() - begun_s:.0f} s", flush=True)
+        if outcome != "passes":
             yield test
+
+
+VERDICTS = {"fails": "caught", "passes": "SURVIVED", "hangs": "HUNG"}
 
 
 def main():
@@ -88,28 +165,30 @@ def main():
     arguments.add_argument("only", nargs="?", default="", help="those with this in their name or test")
     options = arguments.parse_args()
     tree, folder = options.build / "mutants/tree", options.build / "mutants/build"
-    survived = count = 0
-    rows = list(mutations(options.only))
-    unfit = set(tests_that_fail_anyway(tree, folder, dict.fromkeys(test for *_, test in rows)))
-    for name, path, script, test in rows:
-        count += 1
+    rows = rows_of(LIST.read_text())
+    faults = [f"{name}: {what}" for name, what in faults_of(rows, ROOT)]
+    if faults:
+        sys.exit("\n".join(faults))
+    rows = [row for row in rows if options.only in row[0] or options.only in row[3]]
+    unfit = set(tests_that_are_unfit(tree, folder, dict.fromkeys(test for _, _, _, test, _ in rows)))
+    caught = 0
+    for name, path, script, test, _why in rows:
         if test in unfit:
-            survived += 1
-            print(f"UNJUDGED {name}: {test} fails anyway", flush=True)
+            print(f"UNJUDGED {name}: {test} does not pass as it is", flush=True)
             continue
         copy_tree(tree)
         before = (tree / path).read_text()
-        subprocess.run(["sed", "-E", "-i", script, tree / path], check=True)
-        if (tree / path).read_text() == before:
-            sys.exit(f"{name}: its script changes nothing in {path}; the source has moved on")
+        after = sed(script, before)
+        if after == before:
+            sys.exit(f"{name}: its script changes nothing in {path}; the source has changed meanwhile")
+        (tree / path).write_text(after)
         begun_s = time.monotonic()
-        noticed = is_noticed(folder, test)
-        survived += not noticed
-        print(f"{'caught  ' if noticed else 'SURVIVED'} {name} by {test} in {time.monotonic() - begun_s:.0f} s",
-              flush=True)
+        outcome = outcome_of(folder, test)
+        caught += outcome == "fails"
+        print(f"{VERDICTS[outcome]:8} {name} by {test} in {time.monotonic() - begun_s:.0f} s", flush=True)
     copy_tree(tree)
-    print(f"{count - survived} of {count} mutations caught")
-    return 1 if survived or count == 0 else 0
+    print(f"{caught} of {len(rows)} mutations caught")
+    return 0 if rows and caught == len(rows) else 1
 
 
 if __name__ == "__main__":
