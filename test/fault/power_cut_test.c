@@ -20,6 +20,7 @@
 #define STATES_MAX 4000u
 #define GOES_ON_EVERY 20u /* cuts, of which one is worked on with */
 #define REOPENED_EVERY 90u
+#define CUTS_MIN_LONG 10000u
 
 /* What the database held after a commit. */
 struct state {
@@ -123,6 +124,10 @@ static void whatever_was_not_synced_is_lost_and_nothing_else(void **state)
     print_message("seed %" PRIu64
                   ": %zu commits, %zu changes of the disk, %zu cuts, nothing lost\n",
                   torture_seed(), state_count, changes, cuts);
+    if (torture_is_long()) {
+        assert_int_equal(step, 1);
+        assert_true(cuts >= CUTS_MIN_LONG);
+    }
     run_release(&run);
     memory_disk_clear();
 }
