@@ -1,6 +1,7 @@
 """The n-th allocation fails, for every n of a start and of a request to every route: an error of the server's or
 the abort that base/require.h documents, never another answer, and then all goes on."""
 
+import dataclasses
 import json
 import mmap
 import pathlib
@@ -8,21 +9,22 @@ import signal
 import struct
 import subprocess
 import time
+import typing
 
 import pytest
 
-from support import seen, torture
+from support import contract, seen, torture, websocket
 from support.api import new_name, with_query
-from support.http import SANITIZED, Closed, Connection, Malformed, request_bytes
+from support.http import ANSWER_DEADLINE_S, SANITIZED, Closed, Connection, Malformed, Response, request_bytes
 from support.ledger import Crowd, Send
 from support.server import START_DEADLINE_S, Server, run
-from support.websocket import frame, handshake_fields
 
 HERE = pathlib.Path(__file__).resolve().parent
 # Told for a server that has no memory: nothing was done, or (COMMIT) perhaps.
 REFUSALS = {"store_failed", "overloaded", "outcome_unknown", "migrating"}
 LEFT_MORE_MAX = 3  # libraries' own, at exit
 TRIES_MAX = 400  # allocations of one request; a guard against a test without end
+PREKEYS = 200  # as many as there may be; each try claims two
 
 pytestmark = pytest.mark.skipif(SANITIZED, reason="the sanitizer's allocator cannot be replaced; run against release")
 
@@ -87,116 +89,257 @@ def ends_as_documented(server):
 
 # ---- a request to every route ---------------------------------------------------------------------
 
+@dataclasses.dataclass
+class Row:
+    """A request that is made once, and once more."""
+    method: str
+    target: str
+    data: bytes
+    right: int
+    again: int = 0                 # what is right when it was done before, where that is another answer
+    holds: typing.Callable = None  # of the body that tells that it is done now
+    read: typing.Callable = None   # of the connection: what it is answered, where that is not all
+    sent: Send = None              # the note of the message, to be acknowledged
+    first: Response = None         # what the first try was answered
+
+    @property
+    def operation(self):
+        return contract.route_of(self.method, self.target)
+
+    def ask(self, port):
+        with Connection(port) as connection:
+            connection.send(self.data)
+            response = self.read(connection) if self.read else connection.answer(self.method, self.target)
+        response.sent = f"{self.method} {self.target}"
+        return response
+
+    def right_again(self):
+        """A refusal says that nothing was done; who got no answer does not know."""
+        again = self.again or self.right
+        if self.first is None or self.first.code == "outcome_unknown":
+            return {self.right, again}
+        return {self.right if self.first.status >= 500 else again}
+
+
 class Requests:
-    """(name, what to send, the answers that are right) of every route, made anew for each try."""
+    """What is tried: each of `rows` makes its request anew, and before that what the request uses up. Without a
+    fault every operation of the contract succeeds."""
 
     def __init__(self, crowd):
         self.crowd = crowd
         self.alice, self.bob = crowd.members
+        self.carl = crowd.server.api.create()
+        self.upload(self.bob.account.token, PREKEYS).ask(crowd.server.port).expect(200)
+        self.rows = [
+            lambda: self.get("/health"),
+            lambda: self.get("/livez"),
+            lambda: self.get("/readyz"),
+            self.create,
+            self.login,
+            lambda: self.post("/api/account/login", 401, self.login_body("wrong")),
+            lambda: self.post("/api/account/logout", 204, token=self.new_session(), again=401),
+            lambda: self.post("/api/account/logout", 401, token="A" * 32),
+            lambda: self.get("/api/account"),
+            lambda: self.post("/api/account/update-username", 200, {"new_username": new_name("mem")},
+                              self.new_account().token),
+            lambda: self.post("/api/account/password", 204, {"current_password": self.alice.account.password,
+                                                             "new_password": self.alice.account.password}),
+            self.delete,
+            lambda: self.post("/api/account/delete", 401, {"password": "wrong"}),
+            lambda: self.get("/api/sessions"),
+            lambda: self.bodyless("DELETE", f"/api/sessions/{self.new_session_id()}", 204, again=404),
+            lambda: self.bodyless("DELETE", "/api/sessions/99999999", 404),
+            self.send,
+            lambda: self.get("/api/messages", self.is_of_alice),
+            lambda: self.get("/api/messages?limit=3", self.is_of_alice),
+            lambda: self.get(with_query("/api/messages/filtered", with_user=self.bob.account.username),
+                             self.is_of_alice),
+            self.mark_read,
+            lambda: self.get("/api/conversations", bool),
+            self.block_list,
+            self.block,
+            self.unblock,
+            self.event_list,
+            self.event_stream,
+            self.socket,
+            lambda: self.post(with_query("/api/typing", with_user=self.bob.account.username), 204),
+            lambda: self.upload(self.carl.token, 8),
+            self.claim,
+            lambda: self.get(f"/api/keys/{self.bob.account.username}"),
+            lambda: self.get("/api/keys"),
+            lambda: self.get("/openapi.json", fields=[("Accept-Encoding", "gzip")]),
+            lambda: self.get("/docs"),
+        ]
+
+    def is_of_alice(self, rows):
+        """What she sent, and nothing else."""
+        known = {each.content for each in self.alice.sends}
+        return rows and {row["content"] for row in rows} <= known and all(row["from_username"] for row in rows)
+
+    # -- making them -------------------------------------------------------------------------------
 
     def bearer(self, token=None):
         return [("Authorization", f"Bearer {token or self.alice.account.token}")]
 
-    def json(self, method, target, body, token=None):
-        data = json.dumps(body).encode()
-        return request_bytes(method, target, [*self.bearer(token), ("Content-Type", "application/json")], data)
+    def get(self, target, holds=None, fields=()):
+        return Row("GET", target, request_bytes("GET", target, [*self.bearer(), *fields]), 200, holds=holds)
 
-    def get(self, target, *more):
-        return request_bytes("GET", target, [*self.bearer(), *more])
+    def bodyless(self, method, target, right, again=0):
+        return Row(method, target, request_bytes(method, target, self.bearer()), right, again)
 
-    def all(self):
-        """name -> (method, target, bytes, right statuses)."""
-        alice, bob = self.alice.account, self.bob.account
-        other = new_name("mem")
-        self.crowd.names[other] = None
-        key = seen.new_content()
-        rows = [
-            ("GET", "/health", self.get("/health"), 200),
-            ("GET", "/livez", self.get("/livez"), 200),
-            ("GET", "/readyz", self.get("/readyz"), 200),
-            ("POST", "/api/account/create",
-             self.json("POST", "/api/account/create", {"username": other, "password": seen.new_password()}), 200),
-            ("POST", "/api/account/login",
-             self.json("POST", "/api/account/login", {"username": bob.username, "password": bob.password}), 200),
-            ("POST", "/api/account/login",
-             self.json("POST", "/api/account/login", {"username": bob.username, "password": "wrong"}), 401),
-            ("POST", "/api/account/logout",
-             request_bytes("POST", "/api/account/logout", self.bearer("A" * 32), b""), 401),
-            ("GET", "/api/account", self.get("/api/account"), 200),
-            ("POST", "/api/account/update-username",
-             self.json("POST", "/api/account/update-username", {"new_username": alice.username}), 200),
-            ("POST", "/api/account/password",
-             self.json("POST", "/api/account/password",
-                       {"current_password": alice.password, "new_password": alice.password}), 204),
-            ("POST", "/api/account/delete",
-             self.json("POST", "/api/account/delete", {"password": "wrong"}), 401),
-            ("GET", "/api/sessions", self.get("/api/sessions"), 200),
-            ("DELETE", "/api/sessions/99999999", request_bytes("DELETE", "/api/sessions/99999999", self.bearer()), 404),
-            ("POST", "/api/messages/send",
-             self.json("POST", "/api/messages/send",
-                       {"to_username": bob.username, "content": key, "client_id": key[-16:]}), 200),
-            ("GET", "/api/messages", self.get("/api/messages"), 200),
-            ("GET", "/api/messages", self.get("/api/messages?limit=3"), 200),
-            ("GET", "/api/messages/filtered",
-             self.get(with_query("/api/messages/filtered", with_user=bob.username)), 200),
-            ("POST", "/api/messages/mark-read",
-             request_bytes("POST", with_query("/api/messages/mark-read", with_user=alice.username),
-                           self.bearer(bob.token), b""), 200),
-            ("GET", "/api/conversations", self.get("/api/conversations"), 200),
-            ("GET", "/api/events", self.get("/api/events"), 200),
-            ("GET", "/api/events/stream", self.get("/api/events/stream"), 200),
-            ("GET", "/api/ws", request_bytes("GET", "/api/ws", [*self.bearer(), *handshake_fields()]), 101),
-            ("POST", "/api/typing",
-             request_bytes("POST", with_query("/api/typing", with_user=bob.username), self.bearer(), b""), 204),
-            ("POST", "/api/keys/upload",
-             self.json("POST", "/api/keys/upload", {"key_bundle": {
-                 "identity_key": "i", "signed_prekey": "s", "signed_prekey_signature": "g",
-                 "one_time_prekeys": [seen.new_content() for _ in range(8)]}}, bob.token), 200),
-            ("POST", "/api/keys/claim", self.json("POST", "/api/keys/claim", {"username": bob.username}), 200),
-            ("GET", f"/api/keys/{bob.username}", self.get(f"/api/keys/{bob.username}"), 200),
-            ("GET", "/api/keys", self.get("/api/keys"), 200),
-            ("GET", "/openapi.json", self.get("/openapi.json", ("Accept-Encoding", "gzip")), 200),
-            ("GET", "/docs", self.get("/docs"), 200),
-        ]
-        return rows
+    def post(self, target, right, body=None, token=None, again=0, **more):
+        fields = self.bearer(token) + ([("Content-Type", "application/json")] if body is not None else [])
+        data = b"" if body is None else json.dumps(body).encode()
+        return Row("POST", target, request_bytes("POST", target, fields, data), right, again, **more)
+
+    # -- what they use up ----------------------------------------------------------------------------
+
+    def done(self, method, target, token=None, status=204):
+        answer = self.crowd.server.api.request(method, target, token or self.alice.account.token)
+        return answer.expect(status)
+
+    def new_account(self):
+        return self.crowd.server.api.create()
+
+    def new_session(self):
+        return self.crowd.server.api.login(self.alice.account.username, self.alice.account.password).token
+
+    def new_session_id(self):
+        rows = self.done("GET", "/api/sessions", self.new_session(), 200).json()
+        return next(row["id"] for row in rows if row["current"])
+
+    def before_the_last(self):
+        """The cursor that only the last entry of Alice's log is behind."""
+        epoch, seq = self.done("GET", "/api/events", status=200).json()["cursor"].split(":")
+        return f"{epoch}:{int(seq) - 1}"
+
+    # -- those that need more than a line ------------------------------------------------------------
+
+    def create(self):
+        name = new_name("mem")
+        return self.post("/api/account/create", 200, {"username": name, "password": seen.new_password()}, again=409)
+
+    def login_body(self, password):
+        return {"username": self.bob.account.username, "password": password}
+
+    def login(self):
+        return self.post("/api/account/login", 200, self.login_body(self.bob.account.password))
+
+    def delete(self):
+        account = self.new_account()
+        return self.post("/api/account/delete", 204, {"password": account.password}, account.token, again=401)
+
+    def new_send(self):
+        """A message that is only sent by its request, and the request's members."""
+        sent = Send(self.bob.account.user_id, seen.new_content())
+        self.alice.sends.append(sent)
+        return sent, {"to_username": self.bob.account.username, "content": sent.content,
+                      "client_id": sent.content[-16:]}
+
+    def send(self):
+        sent, body = self.new_send()
+        return self.post("/api/messages/send", 200, body, sent=sent)
+
+    def mark_read(self):
+        self.alice.send(torture.chance(len(self.alice.sends)), self.bob)
+        return self.post(with_query("/api/messages/mark-read", with_user=self.alice.account.username), 200,
+                         token=self.bob.account.token, holds=lambda body: body["marked_read"] > 0)
+
+    def block_list(self):
+        self.done("PUT", f"/api/blocks/{self.carl.username}")
+        return self.get("/api/blocks", lambda rows: [row["username"] for row in rows] == [self.carl.username])
+
+    def block(self):
+        self.done("DELETE", f"/api/blocks/{self.carl.username}")
+        return self.bodyless("PUT", f"/api/blocks/{self.carl.username}", 204)
+
+    def unblock(self):
+        self.done("PUT", f"/api/blocks/{self.carl.username}")
+        return self.bodyless("DELETE", f"/api/blocks/{self.carl.username}", 204)
+
+    def event_list(self):
+        return self.get(with_query("/api/events", since=self.before_the_last()), lambda body: body["events"])
+
+    def event_stream(self):
+        """Opened, and told the last event."""
+        row = self.get(with_query("/api/events/stream", since=self.before_the_last()))
+        row.read = lambda connection: stream_read(connection, row)
+        return row
+
+    def socket(self):
+        """Opened, told the last event, and answered a send."""
+        target = with_query(websocket.PATH, since=self.before_the_last())
+        sent, members = self.new_send()
+        command = websocket.frame(json.dumps({"type": "send", "ref": "1", **members}))
+        row = Row("GET", target, request_bytes("GET", target, [*self.bearer(), *websocket.handshake_fields()]), 200,
+                  sent=sent)
+        row.read = lambda connection: socket_read(connection, row, command)
+        return row
+
+    def upload(self, token, count):
+        bundle = {"identity_key": "i", "signed_prekey": "s", "signed_prekey_signature": "g",
+                  "one_time_prekeys": [seen.new_content() for _ in range(count)]}
+        return self.post("/api/keys/upload", 200, {"key_bundle": bundle}, token)
+
+    def claim(self):
+        return self.post("/api/keys/claim", 200, {"username": self.bob.account.username}, holds=self.is_new_prekey)
+
+    def is_new_prekey(self, body):
+        keys = body["key_bundle"]["one_time_prekeys"]
+        self.crowd.claimed += keys
+        return len(keys) == 1
+
+
+def stream_read(connection, row):
+    response = connection.head()
+    deadline_s = time.monotonic() + ANSWER_DEADLINE_S
+    if response.status != 200:
+        connection.body(response, row.method, deadline_s)
+        return response
+    while b"\ndata: " not in response.body:
+        part = connection.chunk(deadline_s)
+        if not part:
+            raise Closed(response.body, False)
+        response.body += part
+    assert b'"type":"reset"' not in response.body, response.body
+    return response
+
+
+def socket_read(connection, row, command):
+    """The command's result as the answer."""
+    response = connection.answer(row.method, row.target)
+    if response.status != 101:
+        return response
+    connection.send(command)
+    deadline_s = time.monotonic() + ANSWER_DEADLINE_S
+    result, events = None, 0
+    while result is None or not events:
+        opcode, payload = websocket.server_frame(connection, deadline_s)
+        if opcode == websocket.CLOSE:
+            raise Closed(payload, False)
+        message = json.loads(payload) if opcode == websocket.TEXT else {"type": "ping"}
+        result = message if message["type"] == "result" else result
+        events += message["type"] == "message"
+    told = Response(result["status"], "", "HTTP/1.1", [])
+    told.body = json.dumps(result["body"]).encode()
+    return told
 
 
 def try_row(server, row, crowd):
     """One request on a connection of its own: its status, 0 for an end without an answer."""
-    method, target, data, right = row
     try:
-        with Connection(server.port) as connection:
-            connection.send(data)
-            if target in ("/api/events/stream", "/api/ws"):
-                response = connection.head()
-                if response.status == 101:
-                    connection.send(frame('{"type":"send","ref":"1","to_username":"nobody","content":"x"}'))
-                    connection.more(time.monotonic() + 2)
-                elif response.status >= 500:
-                    connection.body(response, method, time.monotonic() + 2)
-            else:
-                response = connection.answer(method, target)
+        response = row.ask(server.port)
     except (Closed, Malformed, OSError):
         return 0
+    row.first = response
     if response.status >= 500:
         code = response.code
         crowd.refused[code] = crowd.refused.get(code, 0) + 1
-        assert target == "/readyz" or code is None or code in REFUSALS, f"{method} {target}\n{response.describe()}"
+        assert row.target == "/readyz" or code is None or code in REFUSALS, response.describe()
     else:
-        assert response.status == right, f"not {right} for want of memory\n{response.describe()}"
-        note_done(row, response, crowd)
+        assert response.status == row.right, f"not {row.right} for want of memory\n{response.describe()}"
+        assert row.holds is None or row.holds(response.json()), f"it does not hold\n{response.describe()}"
     return response.status
-
-
-def note_done(row, response, crowd):
-    method, target, _data, right = row
-    body = None
-    if right == 200 and response.status == 200 and target.startswith("/api/") and target != "/api/events/stream":
-        body = response.json()
-    if target == "/api/messages":
-        texts = [message["content"] for message in body]
-        known = {each.content for each in crowd.members[0].sends}
-        assert set(texts) <= known and all(message["from_username"] for message in body), "not what was sent"
 
 
 def test_a_request_that_finds_no_memory(server, allocations, tell):
@@ -210,32 +353,36 @@ def test_a_request_that_finds_no_memory(server, allocations, tell):
     survived = []
     aborted = refused = closed = served = by_libraries = 0
     requests = Requests(crowd)
-    count = len(requests.all())
-    for place in range(count):
+    count = len(requests.rows)
+    succeeded = set()
+    for place, make in enumerate(requests.rows):
         number = 1 + chance.randrange(step)
         while number < TRIES_MAX:
-            row = requests.all()[place]
-            sent = sent_of(row, crowd)
+            row = make()
             allocations.fail(number)
             status = try_row(server, row, crowd)
             met = allocations.failed > 0
             allocations.fail(0)
             # The next request is served, and says what has become of this one.
-            if not repeat(server, row, sent):
+            if not repeat(server, row):
                 by_documents = ends_as_documented(server)
                 aborted += by_documents
                 by_libraries += not by_documents
                 server.start()
-                assert repeat(server, row, sent)
+                assert repeat(server, row)
             elif met:
                 refused += status >= 500
                 closed += status == 0
                 served += 0 < status < 500
                 survived.append((place, number))
             if not met:
+                assert status == row.right, f"{row.operation} is answered {status} with all memory there is"
+                succeeded |= {row.operation} if status < 400 else set()
                 break
             number += step
-        assert number < TRIES_MAX, f"{row[:2]} allocates without end"
+        assert number < TRIES_MAX, f"{row.operation} allocates without end"
+    operations = {(method, path) for method, path, *_ in contract.operations()}
+    assert succeeded == operations, f"never tried, or never done: {operations ^ succeeded}"
     crowd.judge()
     server.stop()
     checked = run("verify", server.database)
@@ -245,10 +392,10 @@ def test_a_request_that_finds_no_memory(server, allocations, tell):
     # The same once more in one life each, without and with the faults: as much is left at the end.
     left_without = left_at_exit(server, allocations, crowd, [(place, 0) for place, _ in survived])
     left = left_at_exit(server, allocations, crowd, survived)
-    tell(f"{count} requests to every route: of {aborted + refused + closed + served} allocations that failed "
-         f"{aborted} aborted as documented, {by_libraries} in libuv, {refused} were answered 503 {codes}, "
-         f"{closed} closed the connection, {served} were not needed; {left} blocks left at the exit, without faults "
-         f"{left_without}")
+    tell(f"{count} requests, {len(succeeded)} operations: "
+         f"of {aborted + refused + closed + served} allocations that failed {aborted} aborted as documented, "
+         f"{by_libraries} in libuv, {refused} were answered 503 {codes}, {closed} closed the connection, "
+         f"{served} were not needed; {left} blocks left at the exit, without faults {left_without}")
     assert by_libraries <= count  # the one for a descriptor, at some of them
     assert left <= left_without + LEFT_MORE_MAX, "a request that found no memory leaks"
 
@@ -258,12 +405,11 @@ def left_at_exit(server, allocations, crowd, faults):
     server.start()
     requests = Requests(crowd)
     for place, number in faults:
-        row = requests.all()[place]
-        sent = sent_of(row, crowd)
+        row = requests.rows[place]()
         allocations.fail(number)
         try_row(server, row, crowd)
         allocations.fail(0)
-        if not repeat(server, row, sent):
+        if not repeat(server, row):
             # Another allocation than before was the one: without it.
             ends_as_documented(server)
             return left_at_exit(server, allocations, crowd, [each for each in faults if each != (place, number)])
@@ -271,32 +417,15 @@ def left_at_exit(server, allocations, crowd, faults):
     return allocations.alive
 
 
-def sent_of(row, crowd):
-    """The note of a send that is tried, to be acknowledged by its repetition."""
-    if row[1] != "/api/messages/send":
-        return None
-    body = json.loads(row[2].split(b"\r\n\r\n", 1)[1])
-    sent = Send(crowd.members[1].account.user_id, body["content"])
-    crowd.members[0].sends.append(sent)
-    return sent
-
-
-def repeat(server, row, sent):
+def repeat(server, row):
     """The request once more, with memory: as it should be. False when the process is gone or going."""
-    method, target, data, right = row
     try:
-        with Connection(server.port) as connection:
-            connection.send(data)
-            if target in ("/api/events/stream", "/api/ws"):
-                response = connection.head()
-            else:
-                response = connection.answer(method, target)
+        response = row.ask(server.port)
     except (Closed, OSError):
         return False
-    # An account that the first try created, whose answer was lost.
-    assert response.status in (right, 409 if target == "/api/account/create" else right), response.describe()
-    if sent is not None:
-        sent.message_id = response.json()["message_id"]
+    assert response.status in row.right_again(), f"not {row.right_again()}\n{response.describe()}"
+    if row.sent is not None:
+        row.sent.message_id = response.json()["message_id"]
     return True
 
 
