@@ -32,6 +32,7 @@ struct tally {
     size_t refused;
     size_t unknown;
     size_t not_opened;
+    size_t done[RUN_KINDS]; /* of the units' kinds */
 };
 
 static size_t calls_of_opening(enum disk_call call);
@@ -57,6 +58,8 @@ static const struct {
 
 static void every_call_that_can_fail_is_survived(void **state)
 {
+    size_t done[RUN_KINDS] = {0};
+
     (void)state;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         struct tally tally = {0};
@@ -76,10 +79,14 @@ static void every_call_that_can_fail_is_survived(void **state)
                       "opened; nothing acknowledged was lost\n",
                       torture_seed(), kinds[i].name, tally.runs, tally.refused, tally.unknown,
                       tally.not_opened);
+        for (size_t unit = 0; unit < RUN_KINDS; unit++) {
+            done[unit] += tally.done[unit];
+        }
         assert_true(tally.runs > 0);
         /* The first faults must not all be in the opening, however much that does. */
         assert_true(kinds[i].call != CALL_SYNC || tally.unknown > 0);
     }
+    run_kinds_tell(done);
 }
 
 static size_t calls_of_opening(enum disk_call call)
@@ -161,6 +168,9 @@ static bool fails_and_is_judged(enum disk_call call, enum disk_fault fault, size
         digest = run_digest(&run);
     }
     opened_anew(&run, digest, is_unknown);
+    for (size_t i = 0; i < RUN_KINDS; i++) {
+        tally->done[i] += run.done[i];
+    }
     run_release(&run);
     memory_disk_clear();
     tally->runs += has_failed ? 1 : 0;

@@ -107,6 +107,8 @@ static void whatever_was_not_synced_is_lost_and_nothing_else(void **state)
     (void)state;
     run_init(&run, torture_seed());
     record(&run, batches);
+    run_kinds_tell(run.done);
+    run_kinds_check(run.done);
     changes = memory_disk_change_count();
     /* Behind every change in the long form, several ways; behind some of them in the short one. */
     size_t step = changes / cuts_wanted + 1;

@@ -16,6 +16,7 @@
 
 #include "base/str.h"
 #include "domain/account.h"
+#include "domain/block.h"
 #include "domain/chore.h"
 #include "domain/key.h"
 #include "domain/message.h"
@@ -28,26 +29,49 @@
 #define UNITS_MAX 6u
 /* So that keys are moved all the time. */
 #define RECENT_KEYS 3u
-#define TEXT_MAX_BYTES 250000u
+#define TEXT_MAX_BYTES 450000u
 #define TEXT_LONG_BYTES 30000u
 #define TEXT_USUAL_BYTES 300u
 #define HASH "$2b$04$abcdefghijklmnopqrstuv"
 
 static int file_remove(const char *path, const struct stat *found, int kind, struct FTW *place);
 static enum error unit_run(struct scripted_run *run);
-static void accounts_take_back(struct scripted_run *run, const struct scripted_run *before);
-static enum error unit_do(struct scripted_run *run);
+static void done_take_back(struct scripted_run *run, const struct scripted_run *before);
+static size_t kind_chosen(struct scripted_run *run);
 static enum error account_make(struct scripted_run *run);
 static enum error account_end(struct scripted_run *run);
-static enum error message_write(struct scripted_run *run);
-static enum error keys_upload(struct scripted_run *run);
-static enum error session_change(struct scripted_run *run);
 static enum error account_name_change(struct scripted_run *run);
+static enum error keys_upload(struct scripted_run *run);
+static enum error prekey_claim(struct scripted_run *run);
+static enum error session_change(struct scripted_run *run);
+static enum error account_block(struct scripted_run *run);
+static enum error account_unblock(struct scripted_run *run);
+static enum error conversation_mark(struct scripted_run *run);
+static enum error message_write(struct scripted_run *run);
 static struct scripted_account *anybody(struct scripted_run *run);
 static enum error walk_to_end(struct scripted_run *run);
 static void digest_add(uint64_t *digest, const void *bytes, size_t len);
 static int digest_find(const struct scripted_run *run, uint64_t *out_digest);
 static int digest_add_table(sqlite3 *database, const char *table, uint64_t *digest);
+
+enum { KIND_MAKE, KIND_END };
+
+static const struct {
+    const char *name;
+    unsigned chance; /* of a hundred; the last has the rest */
+    enum error (*run)(struct scripted_run *run);
+} kinds[RUN_KINDS] = {
+    [KIND_MAKE] = {"accounts made", 4, account_make},
+    [KIND_END] = {"deleted", 2, account_end},
+    {"renamed", 4, account_name_change},
+    {"keys uploaded", 3, keys_upload},
+    {"claimed", 5, prekey_claim},
+    {"sessions", 6, session_change},
+    {"blocks", 6, account_block},
+    {"unblocked", 4, account_unblock},
+    {"marked read", 6, conversation_mark},
+    {"messages", 0, message_write},
+};
 
 void run_init(struct scripted_run *run, uint64_t seed)
 {
@@ -140,7 +164,7 @@ enum error run_batch(struct scripted_run *run)
     }
     arena_clear(&run->arena);
     if (error != OK) {
-        accounts_take_back(run, &before);
+        done_take_back(run, &before);
     }
     return error;
 }
@@ -149,49 +173,61 @@ enum error run_batch(struct scripted_run *run)
 static enum error unit_run(struct scripted_run *run)
 {
     struct scripted_run before = *run;
+    size_t kind = kind_chosen(run);
     enum unit_form form = chance_below(&run->chance, 2) == 0 ? UNIT_BARE : UNIT_SAVED;
 
     store_unit_begin(run->writer, form);
-    enum error error = unit_do(run);
+    enum error error = kinds[kind].run(run);
 
     if (error == OK) {
+        run->done[kind] += store_unit_has_written(run->writer) ? 1 : 0;
         return store_unit_keep(run->writer);
     }
     if (store_batch_is_lost(run->writer) ||
         (form == UNIT_BARE && store_unit_has_written(run->writer))) {
         return error;
     }
-    accounts_take_back(run, &before);
+    done_take_back(run, &before);
     return store_unit_undo(run->writer);
 }
 
 /* Another try may do something else: names and chance go on. */
-static void accounts_take_back(struct scripted_run *run, const struct scripted_run *before)
+static void done_take_back(struct scripted_run *run, const struct scripted_run *before)
 {
     memcpy(run->accounts, before->accounts, sizeof run->accounts);
     run->account_count = before->account_count;
+    memcpy(run->done, before->done, sizeof run->done);
 }
 
-static enum error unit_do(struct scripted_run *run)
+static size_t kind_chosen(struct scripted_run *run)
 {
     uint64_t act = chance_below(&run->chance, 100);
+    size_t kind = 0;
 
-    if (run->account_count < 3 || (act < 4 && run->account_count < RUN_ACCOUNTS_MAX)) {
-        return account_make(run);
+    if (run->account_count < 3) {
+        return KIND_MAKE;
     }
-    if (act < 6) {
-        return account_end(run);
+    while (kind < RUN_KINDS - 1 && act >= kinds[kind].chance) {
+        act -= kinds[kind++].chance;
     }
-    if (act < 10) {
-        return account_name_change(run);
+    return kind == KIND_MAKE && run->account_count == RUN_ACCOUNTS_MAX ? KIND_END : kind;
+}
+
+void run_kinds_tell(const size_t *done)
+{
+    for (size_t i = 0; i < RUN_KINDS; i++) {
+        print_message("%s%zu %s", i == 0 ? "units that wrote: " : ", ", done[i], kinds[i].name);
     }
-    if (act < 16) {
-        return keys_upload(run);
+    print_message("\n");
+}
+
+void run_kinds_check(const size_t *done)
+{
+    for (size_t i = 0; i < RUN_KINDS; i++) {
+        if (done[i] == 0) {
+            fail_msg("no unit did this: %s", kinds[i].name);
+        }
     }
-    if (act < 22) {
-        return session_change(run);
-    }
-    return message_write(run);
 }
 
 static enum error account_make(struct scripted_run *run)
@@ -278,20 +314,29 @@ static enum error keys_upload(struct scripted_run *run)
     struct key_bundle bundle = {STR("identity"), STR("prekey"), STR("signature")};
     struct str prekeys[20];
     char texts[20][24];
-    struct str prekey;
 
-    if (chance_below(&run->chance, 3) > 0) {
-        enum error error = key_claim(run->writer, str_from(account->name), run->now_ms, &run->arena,
-                                     &bundle, &prekey);
-
-        return error == ERROR_KEYS_NOT_FOUND ? OK : error;
-    }
     for (size_t i = 0; i < 20; i++) {
         (void)snprintf(texts[i], sizeof texts[i], "k%llu",
                        (unsigned long long)chance_below(&run->chance, 1u << 30));
         prekeys[i] = str_from(texts[i]);
     }
     return key_publish(run->writer, account->id, &bundle, prekeys, 20, run->now_ms);
+}
+
+/* Of the first, from anybody on, who has keys. */
+static enum error prekey_claim(struct scripted_run *run)
+{
+    size_t first = (size_t)chance_below(&run->chance, run->account_count);
+    enum error error = ERROR_KEYS_NOT_FOUND;
+    struct key_bundle bundle;
+    struct str prekey;
+
+    for (size_t i = 0; i < run->account_count && error == ERROR_KEYS_NOT_FOUND; i++) {
+        const char *name = run->accounts[(first + i) % run->account_count].name;
+
+        error = key_claim(run->writer, str_from(name), run->now_ms, &run->arena, &bundle, &prekey);
+    }
+    return error == ERROR_KEYS_NOT_FOUND ? OK : error;
 }
 
 static enum error session_change(struct scripted_run *run)
@@ -309,6 +354,78 @@ static enum error session_change(struct scripted_run *run)
                           run->now_ms, &run->arena, &issued);
     account->session_id = error == OK ? issued.session_id : 0;
     return error;
+}
+
+static enum error account_block(struct scripted_run *run)
+{
+    struct scripted_account *account = anybody(run);
+    struct scripted_account *other = anybody(run);
+    enum error error =
+        block_add(run->writer, account->id, str_from(other->name), run->now_ms, &run->arena);
+
+    return error == ERROR_BLOCK_OF_ONESELF ? OK : error;
+}
+
+/* By the first, from anybody on, who blocks; also one who is deleted since. */
+static enum error account_unblock(struct scripted_run *run)
+{
+    size_t first = (size_t)chance_below(&run->chance, run->account_count);
+    const struct scripted_account *account = NULL;
+    struct block *blocks = NULL;
+    size_t count = 0;
+    bool is_found = false;
+    enum error error = OK;
+    struct str name;
+
+    for (size_t i = 0; i < run->account_count && error == OK && count == 0; i++) {
+        account = &run->accounts[(first + i) % run->account_count];
+        error = store_block_list(run->writer, account->id, &run->arena, &blocks, &count);
+    }
+    if (error != OK || count == 0) {
+        return error;
+    }
+    error = store_account_name_find(run->writer, blocks[chance_below(&run->chance, count)].other_id,
+                                    &run->arena, &is_found, &name);
+    if (error != OK || !is_found) {
+        return error;
+    }
+    return block_remove(run->writer, account->id, name, &run->arena);
+}
+
+/* Where there is something unread, if anywhere: all of it, or up to an entry of the account's log,
+ * which may be none of that conversation. */
+static enum error conversation_mark(struct scripted_run *run)
+{
+    struct scripted_account *account = anybody(run);
+    struct conversation_head *heads = NULL;
+    size_t count = 0;
+    bool is_found = false;
+    int64_t marked;
+    struct entry last;
+    enum error error =
+        store_conversation_list(run->writer, account->id, &run->arena, &heads, &count);
+
+    if (error != OK || count == 0) {
+        return error;
+    }
+    size_t chosen = (size_t)chance_below(&run->chance, count);
+
+    for (size_t i = 0; i < count && heads[chosen].unread_count == 0; i++) {
+        chosen = (chosen + 1) % count;
+    }
+    int64_t last_seq = heads[chosen].last_seq;
+
+    error = store_entry_find(run->writer, account->id, last_seq, NULL, &is_found, &last);
+    if (error != OK || !is_found || last_seq < 1) {
+        return error;
+    }
+    int64_t up_to = chance_below(&run->chance, 2) == 0
+                        ? 0
+                        : 1 + (int64_t)chance_below(&run->chance, (uint64_t)last_seq);
+
+    error = message_mark_read(run->writer, account->id, last.other_id, up_to, run->now_ms,
+                              &run->arena, &marked);
+    return error == ERROR_SEQ_NOT_ALLOWED ? OK : error;
 }
 
 static struct scripted_account *anybody(struct scripted_run *run)
@@ -413,6 +530,7 @@ enum error run_read_account(struct scripted_run *run, const struct scripted_acco
     const struct message_walk messages = {.account_id = account->id, .before_seq = INT64_MAX};
     struct conversation_head *heads = NULL;
     struct session *sessions = NULL;
+    struct block *blocks = NULL;
     struct account_totals totals;
     struct key_bundle bundle;
     struct account found;
@@ -425,6 +543,9 @@ enum error run_read_account(struct scripted_run *run, const struct scripted_acco
     }
     if (error == OK) {
         error = store_session_list(store, account->id, &run->arena, &sessions, &count);
+    }
+    if (error == OK) {
+        error = store_block_list(store, account->id, &run->arena, &blocks, &count);
     }
     if (error == OK) {
         error = store_key_bundle_find(store, account->id, &run->arena, &is_found, &bundle);

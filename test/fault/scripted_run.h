@@ -15,6 +15,8 @@
 #include "store/store.h"
 
 #define RUN_ACCOUNTS_MAX 8u
+/* Of units: what they do. */
+#define RUN_KINDS 10u
 
 struct scripted_account {
     int64_t id;
@@ -36,6 +38,7 @@ struct scripted_run {
     unsigned names_given;
     struct scripted_account accounts[RUN_ACCOUNTS_MAX];
     size_t account_count;
+    size_t done[RUN_KINDS]; /* units that wrote, of batches that were taken */
 };
 
 /* A folder of its own on the real disk, where the server looks for files; memory_disk_register
@@ -53,6 +56,11 @@ void run_close(struct scripted_run *run);
 MUST_CHECK enum error run_batch(struct scripted_run *run);
 /* What the writer does between batches: a slice of a chore, a checkpoint. */
 MUST_CHECK enum error run_rest(struct scripted_run *run);
+
+/* Tells how many units of each kind were done. */
+void run_kinds_tell(const size_t *done);
+/* Fails the test where there was none of one. A short run may not come to all. */
+void run_kinds_check(const size_t *done);
 
 /* Of every row of every table, as readers see them. */
 uint64_t run_digest(const struct scripted_run *run);
