@@ -38,6 +38,20 @@ def test_what_the_thread_sanitizer_is_to_run_is_there():
     assert suites.TSAN_FILES == {str(path.relative_to(suites.TEST)) for _, path in suites.pytest_files("tsan")}
 
 
+def test_the_thread_sanitizer_runs_all_of_the_api_where_that_is_asked(tmp_path):
+    def files(wanted):
+        folder = {build: tmp_path / build for build in ("asan", "release", "tsan")}
+        for (name, paths, _, env, *_), _ in suites.python_suites(folder, tmp_path, wanted):
+            assert env["MIGCHAT_SERVER"] == str(tmp_path / "tsan/migchat-server"), name
+            yield from paths
+
+    there = set((suites.TEST / "api").glob("*_test.py"))
+    by_themselves = list(files("tsan-all"))
+    assert len(there - set(by_themselves)) == len(suites.LOOK_BACK) and len(by_themselves) == len(set(by_themselves))
+    assert list(files("tsan-all:api/keys")) == [suites.TEST / "api/keys_test.py"]
+    assert len(list(files("tsan:api"))) < len(by_themselves)
+
+
 C_OUTPUT = """[==========] Running 2 test(s).
 [ RUN      ] it_listens_on_ipv6
 this machine has no ::1: IPv6 was not tried
