@@ -1,8 +1,9 @@
 #!/usr/bin/python3
-"""Writes what each harness begins with: seeds.py FOLDER makes FOLDER/HARNESS/*, a file each.
+"""Writes what each harness begins with, a file each: seeds.py FOLDER makes FOLDER/seeds/NAME/* and FOLDER/kept/NAME/*.
 
-Seeds are made of texts here and of documents other tests have, so that they can be read; what is found
-later stays in build/fuzz/corpus, and what broke something in test/fuzz/crashers.
+Seeds are made of texts here and of documents other tests have, so that they can be read; the rest is what
+fuzz.py --keep chose for corpus/NAME.txt of what runs found. What is found later stays in build/fuzz/corpus, and what
+broke something in test/fuzz/crashers.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ sys.path.insert(0, str(TEST))
 
 from differential import json_documents  # noqa: E402  (its folder is known only now)
 
+CORPUS = TEST / "fuzz/corpus"
 SEED_MAX_BYTES = 1024  # larger ones only slow a harness down
 CUTS = b"\x51\x33"     # what chooses the cuts
 ANN, BOB = "AnnAnnAnnAnnAnnAnnAnnAnnAnnAnn01", "BobBobBobBobBobBobBobBobBobBob02"
@@ -114,13 +116,25 @@ def harnesses():
     }
 
 
+def kept(harness):
+    """What fuzz.py kept, an input a line, its bytes that are no ASCII text as \\xNN."""
+    path = CORPUS / f"{harness}.txt"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [line.encode("ascii").decode("unicode_escape").encode("latin-1") for line in lines]
+
+
+def write(folder, inputs):
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in inputs:
+        if len(each) <= SEED_MAX_BYTES:
+            (folder / hashlib.sha256(each).hexdigest()[:16]).write_bytes(each)
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     for harness, seeds in harnesses().items():
-        (folder / harness).mkdir(parents=True, exist_ok=True)
-        for seed in seeds:
-            if len(seed) <= SEED_MAX_BYTES:
-                (folder / harness / hashlib.sha256(seed).hexdigest()[:16]).write_bytes(seed)
+        write(folder / "seeds" / harness, seeds)
+        write(folder / "kept" / harness, kept(harness))
 
 
 if __name__ == "__main__":
