@@ -40,7 +40,7 @@ static bool idle_checkpoint_is_due(const struct store *store);
 static bool wal_is_too_large(const struct store *store, bool is_idle);
 static enum error wal_cut(struct store *store);
 static void wal_is_empty(struct store *store, bool is_cut);
-static int wal_frames_that_fit(const struct store *store, uint64_t free_bytes);
+static int frames_within_limits(double frames);
 
 /* ---- rest ------------------------------------------------------------------------------------*/
 
@@ -159,10 +159,15 @@ int wal_frames_next(int frames, uint64_t took_ns)
     } else if ((double)took_ns <= max_ns / 2) {
         next = next * (max_ns / 2) / (double)took_ns;
     }
-    if (next >= WAL_DUE_MAX_FRAMES) {
+    return frames_within_limits(next);
+}
+
+static int frames_within_limits(double frames)
+{
+    if (frames >= WAL_DUE_MAX_FRAMES) {
         return WAL_DUE_MAX_FRAMES;
     }
-    return next > CHECKPOINT_IDLE_FRAMES ? (int)next : CHECKPOINT_IDLE_FRAMES;
+    return frames > CHECKPOINT_IDLE_FRAMES ? (int)frames : CHECKPOINT_IDLE_FRAMES;
 }
 
 /* Unless a reader stays in the way: then the next time. */
@@ -206,16 +211,7 @@ bool store_disk_is_low(struct store *store)
 
     tally_set(&store->home->measures->disk_free_bytes, free_bytes);
     tally_set(&store->home->measures->database_bytes, (uint64_t)file.st_size);
-    store->wal_frames_fit = wal_frames_that_fit(store, free_bytes);
+    store->wal_frames_fit =
+        frames_within_limits((double)free_bytes / DISK_FREE_PART / (double)store->page_bytes);
     return free_bytes < store->home->settings.disk_floor_bytes;
-}
-
-static int wal_frames_that_fit(const struct store *store, uint64_t free_bytes)
-{
-    uint64_t frames = free_bytes / DISK_FREE_PART / (uint64_t)store->page_bytes;
-
-    if (frames >= WAL_DUE_MAX_FRAMES) {
-        return WAL_DUE_MAX_FRAMES;
-    }
-    return frames > CHECKPOINT_IDLE_FRAMES ? (int)frames : CHECKPOINT_IDLE_FRAMES;
 }

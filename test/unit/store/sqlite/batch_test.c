@@ -61,13 +61,6 @@ static void writes_can_fail(void)
     (void)vfs->xSetSystemCall(vfs, "pwrite64", (sqlite3_syscall_ptr)pwrite_or_fail);
 }
 
-static void append_one(struct store *store, size_t len)
-{
-    assert_ok(store_batch_begin(store));
-    assert_ok(scratch_append(store, 1, len));
-    assert_ok(store_batch_commit(store));
-}
-
 /* ---- full disks and failed syncs -------------------------------------------------------------*/
 
 static void a_full_database_fails_the_call_and_the_batch_recovers(void **state)
@@ -76,7 +69,7 @@ static void a_full_database_fails_the_call_and_the_batch_recovers(void **state)
     enum error error = OK;
 
     scratch_open(s);
-    append_one(s->writer, 10);
+    scratch_commit(s->writer, 1, 10);
     assert_ok(connection_exec(s->writer->database, "PRAGMA max_page_count=60"));
     assert_ok(store_batch_begin(s->writer));
     store_unit_begin(s->writer, UNIT_SAVED);
@@ -98,7 +91,7 @@ static void a_full_database_fails_the_call_and_the_batch_recovers(void **state)
         assert_int_equal(scratch_head(s->writer, 1), 2);
     }
     assert_ok(connection_exec(s->writer->database, "PRAGMA max_page_count=100000"));
-    append_one(s->writer, 4000);
+    scratch_commit(s->writer, 1, 4000);
 }
 
 static void a_full_disk_loses_the_batch_and_nothing_else(void **state)
@@ -109,7 +102,7 @@ static void a_full_disk_loses_the_batch_and_nothing_else(void **state)
 
     writes_can_fail();
     scratch_open(s);
-    append_one(s->writer, 10);
+    scratch_commit(s->writer, 1, 10);
     assert_ok(store_batch_begin(s->writer));
     store_unit_begin(s->writer, UNIT_SAVED);
     assert_ok(scratch_append(s->writer, 1, 10));
@@ -138,7 +131,7 @@ static void a_disk_that_fills_inside_a_batch_loses_it_at_once(void **state)
 
     writes_can_fail();
     scratch_open(s);
-    append_one(s->writer, 10);
+    scratch_commit(s->writer, 1, 10);
     assert_ok(store_batch_begin(s->writer));
     assert_ok(scratch_append(s->writer, 1, 10));
     store_unit_begin(s->writer, UNIT_SAVED);
@@ -155,7 +148,7 @@ static void a_disk_that_fills_inside_a_batch_loses_it_at_once(void **state)
     assert_int_equal(store_batch_commit(s->writer), ERROR_DISK_FULL);
     assert_false(store_batch_is_lost(s->writer));
     assert_int_equal(scratch_head(s->writer, 1), 1);
-    append_one(s->writer, 10);
+    scratch_commit(s->writer, 1, 10);
 }
 
 static void a_failed_sync_leaves_the_outcome_open_and_ends_the_writing(void **state)
@@ -164,7 +157,7 @@ static void a_failed_sync_leaves_the_outcome_open_and_ends_the_writing(void **st
     bool more = false;
 
     scratch_open(s);
-    append_one(s->writer, 10);
+    scratch_commit(s->writer, 1, 10);
     assert_ok(store_batch_begin(s->writer));
     assert_ok(scratch_append(s->writer, 1, 10));
     atomic_store(&syncs_fail, true);
@@ -176,7 +169,7 @@ static void a_failed_sync_leaves_the_outcome_open_and_ends_the_writing(void **st
     assert_true(scratch_exists(s, "-wal"));
     scratch_open(s);
     assert_true(scratch_head(s->writer, 1) >= 1);
-    append_one(s->writer, 10);
+    scratch_commit(s->writer, 1, 10);
 }
 
 static void a_sync_that_fails_in_a_checkpoint_ends_the_writing(void **state)
@@ -185,11 +178,7 @@ static void a_sync_that_fails_in_a_checkpoint_ends_the_writing(void **state)
     bool more = false;
 
     scratch_open(s);
-    assert_ok(store_batch_begin(s->writer));
-    for (int i = 0; i < 1100; i++) {
-        assert_ok(scratch_append(s->writer, 1, 4000));
-    }
-    assert_ok(store_batch_commit(s->writer));
+    scratch_commit(s->writer, 1100, 4000);
     atomic_store(&syncs_fail, true);
     assert_int_equal(store_rest(s->writer, true, &more), ERROR_OUTCOME_UNKNOWN);
     atomic_store(&syncs_fail, false);
@@ -207,7 +196,7 @@ static void readers_neither_write_nor_checkpoint(void **state)
     struct store *reader = NULL;
 
     scratch_open(s);
-    append_one(s->writer, 10);
+    scratch_commit(s->writer, 1, 10);
     assert_ok(store_open(s->home, STORE_READ_ONLY, &reader));
     assert_int_equal(sqlite3_db_readonly(reader->database, "main"), 1);
     assert_int_not_equal(connection_exec(reader->database, "DELETE FROM log"), OK);
@@ -336,21 +325,13 @@ static void readers_in_threads_see_whole_batches(void **state)
         assert_int_equal(pthread_create(&threads[i], NULL, read_snapshots, &readings[i]), 0);
     }
     for (int batch = 0; batch < 200; batch++) {
-        assert_ok(store_batch_begin(s->writer));
-        for (int i = 0; i < 20; i++) {
-            assert_ok(scratch_append(s->writer, 1, 400));
-        }
-        assert_ok(store_batch_commit(s->writer));
+        scratch_commit(s->writer, 20, 400);
         assert_ok(store_rest(s->writer, true, &more));
     }
     /* The writer never rests now, and there is a reader at every moment. */
     assert_ok(connection_exec(s->writer->database, "PRAGMA synchronous=OFF"));
     for (int batch = 0; batch < 2100; batch++) {
-        assert_ok(store_batch_begin(s->writer));
-        for (int i = 0; i < 20; i++) {
-            assert_ok(scratch_append(s->writer, 1, 4000));
-        }
-        assert_ok(store_batch_commit(s->writer));
+        scratch_commit(s->writer, 20, 4000);
         assert_true(scratch_bytes(s, "-wal") < 180L * 1024 * 1024);
     }
     atomic_store(&is_over, true);

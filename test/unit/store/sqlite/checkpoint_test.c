@@ -45,21 +45,10 @@ int statvfs(const char *file, struct statvfs *buf)
     return 0;
 }
 
-static void append_one(struct store *store, size_t len)
-{
-    assert_ok(store_batch_begin(store));
-    assert_ok(scratch_append(store, 1, len));
-    assert_ok(store_batch_commit(store));
-}
-
 /* A page of the database each, and a seventh of one. */
 static void append_pages(struct store *store, int count)
 {
-    assert_ok(store_batch_begin(store));
-    for (int i = 0; i < count; i++) {
-        assert_ok(scratch_append(store, 1, 4000));
-    }
-    assert_ok(store_batch_commit(store));
+    scratch_commit(store, count, 4000);
 }
 
 static void rest_lets_the_wal_start_over(void **state)
@@ -69,11 +58,7 @@ static void rest_lets_the_wal_start_over(void **state)
 
     scratch_open(s);
     for (int round = 0; round < 20; round++) {
-        assert_ok(store_batch_begin(s->writer));
-        for (int i = 0; i < 300; i++) {
-            assert_ok(scratch_append(s->writer, 1, 4000));
-        }
-        assert_ok(store_batch_commit(s->writer));
+        append_pages(s->writer, 300);
         assert_ok(store_rest(s->writer, true, &more));
         assert_false(more);
     }
@@ -112,7 +97,7 @@ static void under_load_a_checkpoint_waits_until_it_is_due(void **state)
     assert_true(scratch_bytes(s, "-wal") == largest);
     assert_ok(store_rest(s->writer, true, &more));
     assert_int_equal(scratch_bytes(s, "-wal"), 0);
-    append_one(s->writer, 10);
+    scratch_commit(s->writer, 1, 10);
     assert_in_range(scratch_bytes(s, "-wal"), 4096, 1024 * 1024);
 }
 
@@ -158,7 +143,7 @@ static void a_checkpoint_that_met_a_reader_does_not_count_as_quick(void **state)
     bool more = true;
 
     scratch_open(s);
-    append_one(s->writer, 10);
+    scratch_commit(s->writer, 1, 10);
     assert_ok(store_open(s->home, STORE_READ_ONLY, &reader));
     assert_ok(store_snapshot_begin(reader));
     append_pages(s->writer, 2800);
@@ -189,7 +174,7 @@ static void a_reader_in_the_way_keeps_a_large_wal_until_it_is_gone(void **state)
     assert_int_equal(scratch_head(reader, 1), 6000);
     assert_ok(store_rest(s->writer, true, &more));
     assert_int_equal(scratch_bytes(s, "-wal"), large);
-    append_one(s->writer, 10);
+    scratch_commit(s->writer, 1, 10);
     assert_int_equal(scratch_head(reader, 1), 6000);
     store_snapshot_end(reader);
     assert_ok(store_rest(s->writer, true, &more));
@@ -232,29 +217,37 @@ static void a_disk_with_little_room_makes_the_wal_small(void **state)
     assert_int_equal(s->writer->wal_frames_fit, WAL_DUE_MAX_FRAMES);
 }
 
-static void the_wal_is_bounded_without_rest_and_with_a_reader(void **state)
+/* The reader is there for five rounds and away for one, again and again. */
+static long largest_wal_beside(struct scratch *s, struct store *reader, int rounds, int pages)
 {
-    struct scratch *s = *state;
-    struct store *reader = NULL;
     long largest = 0;
 
-    scratch_open(s);
-    assert_ok(store_open(s->home, STORE_READ_ONLY, &reader));
-    assert_ok(connection_exec(s->writer->database, "PRAGMA synchronous=OFF"));
-    for (int round = 0; round < 72; round++) {
-        /* There for five rounds, away for one. */
+    for (int round = 0; round < rounds; round++) {
         if (round % 6 == 0) {
             assert_ok(store_snapshot_begin(reader));
         }
-        append_pages(s->writer, 600);
+        append_pages(s->writer, pages);
         if (round % 6 == 4) {
-            assert_int_equal(scratch_head(reader, 1), (round - 4) * 600);
+            assert_int_equal(scratch_head(reader, 1), (round - 4) * pages);
             store_snapshot_end(reader);
         }
         if (scratch_bytes(s, "-wal") > largest) {
             largest = scratch_bytes(s, "-wal");
         }
     }
+    return largest;
+}
+
+static void the_wal_is_bounded_without_rest_and_with_a_reader(void **state)
+{
+    struct scratch *s = *state;
+    struct store *reader = NULL;
+    long largest;
+
+    scratch_open(s);
+    assert_ok(store_open(s->home, STORE_READ_ONLY, &reader));
+    assert_ok(connection_exec(s->writer->database, "PRAGMA synchronous=OFF"));
+    largest = largest_wal_beside(s, reader, 72, 600);
     store_close(reader);
     /* 40,000 frames, and what was written while the reader was in the way. */
     assert_in_range(largest, 155L * 1024 * 1024, 195L * 1024 * 1024);
@@ -265,7 +258,7 @@ static void a_disk_with_little_room_bounds_the_wal_beside_a_reader(void **state)
 {
     struct scratch *s = *state;
     struct store *reader = NULL;
-    long largest = 0;
+    long largest;
 
     scratch_open(s);
     assert_ok(store_open(s->home, STORE_READ_ONLY, &reader));
@@ -273,17 +266,7 @@ static void a_disk_with_little_room_bounds_the_wal_beside_a_reader(void **state)
     atomic_store(&disk_free_bytes, 1024 * 1024);
     (void)store_disk_is_low(s->writer);
     atomic_store(&disk_free_bytes, 0);
-    for (int round = 0; round < 60; round++) {
-        /* There for five rounds, away for one. */
-        if (round % 6 == 0) {
-            assert_ok(store_snapshot_begin(reader));
-        }
-        append_pages(s->writer, 300);
-        if (round % 6 == 4) {
-            store_snapshot_end(reader);
-        }
-        largest = scratch_bytes(s, "-wal") > largest ? scratch_bytes(s, "-wal") : largest;
-    }
+    largest = largest_wal_beside(s, reader, 60, 300);
     store_close(reader);
     /* 2,000 frames, and what was written while the reader was in the way. */
     assert_in_range(largest, 5 * 1024 * 1024, 25 * 1024 * 1024);

@@ -21,15 +21,6 @@ static void open_external(struct scratch *s)
     assert_ok(connection_exec(s->writer->database, "PRAGMA synchronous=OFF"));
 }
 
-static void append_round(struct scratch *s)
-{
-    assert_ok(store_batch_begin(s->writer));
-    for (int i = 0; i < ENTRIES; i++) {
-        assert_ok(scratch_append(s->writer, 1, 4000));
-    }
-    assert_ok(store_batch_commit(s->writer));
-}
-
 static int64_t frames_copied_by_another(const struct scratch *s, int mode)
 {
     sqlite3 *other = NULL;
@@ -56,7 +47,7 @@ static void nothing_is_copied_into_the_database(void **state)
     open_external(s);
     database_bytes = scratch_bytes(s, "");
     for (int round = 0; round < ROUNDS; round++) {
-        append_round(s);
+        scratch_commit(s->writer, ENTRIES, 4000);
         assert_false(store_rest_is_due(s->writer));
         assert_ok(store_rest(s->writer, true, &more));
         assert_false(more);
@@ -73,7 +64,7 @@ static void closing_leaves_the_wal(void **state)
     long wal_bytes;
 
     open_external(s);
-    append_round(s);
+    scratch_commit(s->writer, ENTRIES, 4000);
     wal_bytes = scratch_bytes(s, "-wal");
     scratch_close(s);
     assert_int_equal(scratch_bytes(s, "-wal"), wal_bytes);
@@ -88,11 +79,11 @@ static void it_goes_on_in_a_wal_that_another_process_started_over(void **state)
     struct scratch *s = *state;
 
     open_external(s);
-    append_round(s);
+    scratch_commit(s->writer, ENTRIES, 4000);
     assert_true(scratch_bytes(s, "-wal") > 0);
     assert_int_equal(frames_copied_by_another(s, SQLITE_CHECKPOINT_TRUNCATE), 0);
     assert_int_equal(scratch_bytes(s, "-wal"), 0);
-    append_round(s);
+    scratch_commit(s->writer, ENTRIES, 4000);
     assert_true(scratch_bytes(s, "-wal") > 0);
     assert_int_equal(scratch_head(s->writer, 1), 2 * ENTRIES);
     assert_int_equal(scratch_number(s, "",
@@ -106,7 +97,7 @@ static void the_own_way_is_the_default(void **state)
     struct scratch *s = *state;
 
     scratch_open(s);
-    append_round(s);
+    scratch_commit(s->writer, ENTRIES, 4000);
     scratch_close(s);
     assert_false(scratch_exists(s, "-wal"));
 }

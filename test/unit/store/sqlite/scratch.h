@@ -186,6 +186,16 @@ static inline enum error scratch_append(struct store *store, int64_t account_id,
     return error;
 }
 
+/* A batch of so many of them for account 1. */
+static inline void scratch_commit(struct store *store, int count, size_t len)
+{
+    assert_ok(store_batch_begin(store));
+    for (int i = 0; i < count; i++) {
+        assert_ok(scratch_append(store, 1, len));
+    }
+    assert_ok(store_batch_commit(store));
+}
+
 static inline int64_t scratch_head(struct store *store, int64_t account_id)
 {
     struct store_moment moment = {0};
