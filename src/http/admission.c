@@ -117,8 +117,11 @@ static enum error address_judge(struct exchange *exchange, const struct admissio
         !policy->peer_find(exchange, &peer)) {
         return OK;
     }
-    client_address_find(&peer, &exchange->request, policy->proxies, &client);
-    return limits_judge_address(policy->limits, route->limit, &client, exchange);
+    bool is_own = client_address_find(&peer, &exchange->request, policy->proxies, &client);
+    enum error error = limits_judge_address(policy->limits, route->limit, &client, exchange);
+
+    exchange->slows_client = error == ERROR_RATE_LIMITED && is_own;
+    return error;
 }
 
 /* OPTIONS has no rows in the table: it finds no route, only whether there is one. */

@@ -65,6 +65,7 @@ void exchange_clear(struct exchange *exchange)
     exchange->begun_again = 0;
     exchange->page = 0;
     exchange->is_within_limit = false;
+    exchange->slows_client = false;
     exchange->is_done = false;
     exchange->notes_use = false;
     exchange->request_id[0] = '\0';

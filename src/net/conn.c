@@ -23,6 +23,7 @@
  *    `input`, at most one read of them, and reading stops until they are parsed. That is the
  *    backpressure. Reading is not stopped before: most clients send nothing before the answer,
  *    so it would cost two epoll_ctl a request, and their leaving would go unseen.
+ *    Nor is it read for a while after a refusal for asking too often (REFUSED_REST_MS).
  *    A read that fills the slab is the connection's share of the loop's turn: reading stops until
  *    the turn ends, or who sends without end would keep all others waiting.
  * 3. While a write is pending nothing is parsed and nothing appended to the output.
@@ -252,6 +253,9 @@ static bool conn_advance(struct conn *conn)
     case CONN_IDLE:
     case CONN_HEAD:
     case CONN_BODY:
+        if (conn->is_slowed) {
+            return false;
+        }
         if (conn->closes_unread) {
             conn_drop_exchange(conn);
             conn_set_state(conn, CONN_FINISHING);
@@ -326,7 +330,7 @@ static void conn_linger(struct conn *conn)
 
 static void conn_see_to_reading(struct conn *conn)
 {
-    bool reads = conn->input == NULL && !conn->has_ended && !conn->is_resting;
+    bool reads = conn->input == NULL && !conn->has_ended && !conn->is_resting && !conn->is_slowed;
 
     if (reads == conn->is_reading || conn->state == CONN_CLOSING) {
         return;
@@ -372,6 +376,9 @@ static enum deadline_kind deadline_wanted(const struct conn *conn)
     }
     switch ((enum conn_state)conn->state) {
     case CONN_IDLE:
+        if (conn->is_slowed) {
+            return DEADLINE_SLOWED;
+        }
         if (conn->connections->is_draining) {
             return DEADLINE_FIRST;
         }
@@ -403,6 +410,9 @@ void conn_deadline_passed(struct conn *conn, enum deadline_kind kind)
         conn_settle(conn);
     } else if (kind == DEADLINE_HEARTBEAT) {
         conn_beat(conn);
+    } else if (kind == DEADLINE_SLOWED) {
+        conn->is_slowed = false;
+        conn_settle(conn);
     } else if (kind >= DEADLINE_POLL) {
         (void)conn_resume_poll(conn, 0);
     } else {
@@ -433,6 +443,11 @@ void conn_drain(struct conn *conn)
 {
     if (conn->state == CONN_FOLLOWING) {
         conn_drain_stream(conn);
+        return;
+    }
+    if (conn->is_slowed) {
+        conn->is_slowed = false;
+        conn_settle(conn);
         return;
     }
     if (conn->state != CONN_IDLE || conn->input != NULL) {

@@ -25,6 +25,11 @@
 #include "net/deadline.h"
 #include "net/websocket.h"
 
+/* Who logs in or signs up too often is refused at once and then not read for so long: a client that
+ * does not wait as Retry-After says would else be refused again as fast as it can ask, tens of
+ * thousands of times a second, at the cost of all others. */
+#define REFUSED_REST_MS 100u
+
 /* What the connection is at; conn.c has the moves. */
 enum conn_state {
     CONN_IDLE,      /* nothing of a request has come since accept or the last answer */
@@ -60,6 +65,8 @@ struct conn {
     bool is_lent;           /* as CONN_LENT, but also while closing */
     bool is_reading;        /* uv_read_start is in force */
     bool is_resting;        /* it filled the slab: the next read is the next turn's */
+    bool is_slowed;         /* it was refused for asking too often: nothing is read until
+                               DEADLINE_SLOWED */
     bool is_judged;         /* the answer is ready, the body is only read away */
     bool has_ended;         /* the client sent its end */
     bool has_answered;      /* at least once: its first head is limited from accept on */

@@ -25,8 +25,8 @@ static bool is_over(const struct conn *conn);
 
 bool conn_can_parse(const struct conn *conn)
 {
-    return conn->state <= CONN_BODY && !conn->closes_unread && !conn_is_writing(conn) &&
-           !conn_is_gathered(conn);
+    return conn->state <= CONN_BODY && !conn->closes_unread && !conn->is_slowed &&
+           !conn_is_writing(conn) && !conn_is_gathered(conn);
 }
 
 size_t conn_parse(struct conn *conn, const char *bytes, size_t len)

@@ -158,6 +158,7 @@ static void exchange_end(struct conn *conn)
 {
     bool ends = response_ends_connection(conn->exchange) || conn->connections->is_draining;
 
+    conn->is_slowed = conn->exchange->slows_client && !ends;
     conn_end_exchange(conn, ends ? CONN_FINISHING : CONN_IDLE);
 }
 

@@ -28,6 +28,7 @@ enum deadline_kind {
     DEADLINE_ACCEPT,    /* accepting paused because descriptors ran out */
     DEADLINE_DRAIN,     /* what is in flight when the server drains */
     DEADLINE_FIRST,     /* a request's first byte when the server drains */
+    DEADLINE_SLOWED,    /* a client that was refused for asking too often */
     DEADLINE_POLL,      /* a poll that waits for one second; the next ones for two, and so on */
     DEADLINE_KIND_COUNT = DEADLINE_POLL + FOLLOW_WAIT_MAX_S
 };

@@ -145,13 +145,17 @@ class Running:
         self.process.wait()
 
 
+# All but the first, from an address that no proxy asks for.
+REFUSES_LOG_INS = ("--login-rate", "1/3600", "--signup-rate", "1/3600", "--trusted-proxies", "192.0.2.0/24")
+
+
 class Servers:
     def __init__(self, tools):
         self.tools = tools
         self.work = tools.work
         (self.work / "logs").mkdir(parents=True, exist_ok=True)
 
-    def command(self, name, port, database=None, body=None, rate_limits="off"):
+    def command(self, name, port, database=None, body=None, refuses_log_ins=False):
         """(command, environment, folder) of a server."""
         tools = self.tools
         env = {key: value for key, value in os.environ.items()
@@ -160,7 +164,7 @@ class Servers:
             # As its service starts it, which has no user to look for: that would load the system's
             # name services, half a megabyte where systemd's is installed.
             return ([tools.binary, "--user", "root", "--listen", "127.0.0.1", "--port", port, "--db", database,
-                     "--rate-limits", rate_limits], env, self.work)
+                     *(REFUSES_LOG_INS if refuses_log_ins else ("--rate-limits", "off"))], env, self.work)
         if name == RAW:
             return [tools.bin / "raw_epoll", port, *([body] if body else [])], env, self.work
         if name == UV:

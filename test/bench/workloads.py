@@ -33,7 +33,7 @@ class Workload:
     background: object = None   # the same, for a second load generator that is not measured
     background_connections: int = 8
     two_cores: bool = False
-    rate_limits: bool = False   # those that a server has unless told otherwise
+    refuses_log_ins: bool = False  # those beside it ask too often, but for the first
     sends: bool = False         # figures come with sends a fsync
     messages: bool = False      # the database is counted: it must have got those acknowledged, no more
 
@@ -196,13 +196,13 @@ def all_workloads():
         Workload("send-beside-hashing", "send, 64 connections, two cores, beside sign-ups and log-ins", (MIGCHAT,),
                  writes=True, two_cores=True, messages=True, rows=sends(), background=creates_and_logins),
         Workload("send-beside-flood", "send, 64 connections, two cores, beside a flood of sign-ups and log-ins",
-                 (MIGCHAT,), writes=True, two_cores=True, rate_limits=True, messages=True, rows=sends(),
+                 (MIGCHAT,), writes=True, two_cores=True, refuses_log_ins=True, messages=True, rows=sends(),
                  background=creates_and_logins),
         Workload("read-two-cores", "page of 50, 64 connections, two cores", (MIGCHAT,), seed="lists",
                  two_cores=True, rows=lists("hundred", 50, "/api/messages?limit=50")),
         Workload("read-beside-flood", "page of 50, 64 connections, two cores, beside such a flood", (MIGCHAT,),
-                 seed="lists", two_cores=True, rate_limits=True, rows=lists("hundred", 50, "/api/messages?limit=50"),
-                 background=creates_and_logins),
+                 seed="lists", two_cores=True, refuses_log_ins=True,
+                 rows=lists("hundred", 50, "/api/messages?limit=50"), background=creates_and_logins),
         Workload("mixed", "80 % page of 50, 20 % send, 64 connections", PEERS, seed="lists",
                  writes=True, messages=True, rows=mixed),
     ]

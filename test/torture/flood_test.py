@@ -1,0 +1,69 @@
+"""A flood of log-ins is refused for asking too often, and nine tenths are left for who sends and reads.
+
+Who floods asks again as soon as it is answered, so what keeps it from taking the machine is that a connection rests
+when it was refused (REFUSED_REST_MS of net/conn.h). Generators and server share the machine, so what is measured goes
+by turns, beside a log-in a second and beside the flood, and the middle of the ratios counts. What log-ins cost that are
+hashed is ./run bench's to say.
+"""
+
+import concurrent.futures
+import json
+import statistics
+
+from support import torture
+from support.http import request_bytes
+from support.overload import OpenLoop, done_a_second
+from support.server import Server
+
+TURNS = torture.size(3, 15)
+TURN_S = torture.size(0.5, 2)
+AT_ONCE = 32
+FLOOD_AT_ONCE = 8
+KEPT_MIN = torture.size(0.5, 0.9)
+REFUSED_MAX = FLOOD_AT_ONCE * (TURN_S / 0.09 + 2)  # of a turn: one in REFUSED_REST_MS for each, the first at once
+FIELDS = [("Content-Type", "application/json")]
+FEW, FLOOD = "1", f"@{FLOOD_AT_ONCE}"
+
+
+def asked_by(account):
+    fields = [*FIELDS, ("Authorization", f"Bearer {account.token}")]
+    text = json.dumps({"to_username": account.username, "content": "m" * 80}).encode()
+    return {"sends": request_bytes("POST", "/api/messages/send", fields, text),
+            "reads": request_bytes("GET", "/api/messages?limit=10", fields)}
+
+
+def test_a_flood_of_log_ins_leaves_nine_tenths(tmp_path, tell):
+    for name in ("asks", "floods"):
+        (tmp_path / name).mkdir()
+    with Server(tmp_path / "server", flags=["--trusted-proxies", "192.0.2.0/24"], MIGCHAT_RATE_LIMITS="on",
+                MIGCHAT_LOGIN_RATE="1/3600") as server:
+        account = server.api.create()
+        for _ in range(10):
+            account.send(account, "m" * 80)
+        body = json.dumps({"username": account.username, "password": account.password}).encode()
+        log_in = request_bytes("POST", "/api/account/login", FIELDS, body)
+        asks, floods = (OpenLoop(server, tmp_path / name, count)
+                        for name, count in (("asks", AT_ONCE), ("floods", FLOOD_AT_ONCE)))
+        done_beside(asks, log_in, floods, log_in, FLOOD)  # none is hashed from here on
+        for what, request in asked_by(account).items():
+            ratios, counts = [], []
+            for _ in range(TURNS):
+                before, _ = done_beside(asks, request, floods, log_in, FEW)
+                beside, refused = done_beside(asks, request, floods, log_in, FLOOD)
+                ratios.append(beside / before)
+                counts.append(refused)
+            kept = statistics.median(ratios)
+            tell(f"{what} beside log-ins that are refused: {kept:.2f} of those alone ({before:.0f} a second), "
+                 f"{min(ratios):.2f} to {max(ratios):.2f}; {max(counts) / TURN_S:.0f} refused a second")
+            assert kept >= KEPT_MIN
+            assert FLOOD_AT_ONCE <= max(counts) <= REFUSED_MAX
+
+
+def done_beside(asks, request, floods, log_in, of_log_ins):
+    """(how much is done a second, how many log-ins are refused)"""
+    with concurrent.futures.ThreadPoolExecutor() as beside:
+        flood = beside.submit(floods.run, log_in, (of_log_ins, TURN_S))
+        [[asked, _]] = asks.run(request, (f"@{AT_ONCE}", TURN_S))
+    [[flooding, _]] = flood.result()
+    assert {each.status for each in flooding} <= {200, 429}
+    return done_a_second(asked, TURN_S), sum(each.status == 429 for each in flooding)
