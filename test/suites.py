@@ -52,9 +52,9 @@ TSAN_FILES = {
     "api/admin_doctor_test.py", "api/admin_stats_test.py", "api/backup_test.py", "api/blocks_test.py",
     "api/concurrency_test.py", "api/event_stream_test.py", "api/events_test.py", "api/kept_answers_test.py",
     "api/metrics_store_test.py", "api/rate_limits_test.py", "api/reload_test.py", "api/renames_test.py",
-    "api/restored_load_test.py", "api/sessions_test.py", "api/signup_test.py", "api/stopping_test.py",
-    "api/websocket_test.py", "torture/crowd_test.py", "torture/cut_test.py", "torture/idle_test.py",
-    "torture/kill_test.py", "torture/slow_test.py"}
+    "api/restored_load_test.py", "api/sessions_test.py", "api/signup_test.py", "api/slowed_test.py",
+    "api/stopping_test.py", "api/websocket_test.py", "torture/crowd_test.py", "torture/cut_test.py",
+    "torture/idle_test.py", "torture/kill_test.py", "torture/slow_test.py"}
 LOOK_BACK = {"coverage_test.py", "secrets_test.py"}  # on all files of one run: by themselves they would say nothing
 RELEASE_ONLY = {"readme", "deploy"}  # what a reader does and what is packaged is done with the release build
 

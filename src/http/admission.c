@@ -120,7 +120,8 @@ static enum error address_judge(struct exchange *exchange, const struct admissio
     bool is_own = client_address_find(&peer, &exchange->request, policy->proxies, &client);
     enum error error = limits_judge_address(policy->limits, route->limit, &client, exchange);
 
-    exchange->slows_client = error == ERROR_RATE_LIMITED && is_own;
+    exchange->slows_client = error == ERROR_RATE_LIMITED && is_own &&
+                             (route->limit == LIMIT_SIGNUP || route->limit == LIMIT_LOGIN);
     return error;
 }
 

@@ -445,15 +445,11 @@ void conn_drain(struct conn *conn)
         conn_drain_stream(conn);
         return;
     }
-    if (conn->is_slowed) {
-        conn->is_slowed = false;
-        conn_settle(conn);
-        return;
-    }
     if (conn->state != CONN_IDLE || conn->input != NULL) {
         return;
     }
     if (conn_is_writing(conn)) {
+        conn->is_slowed = false;
         conn_set_state(conn, CONN_FINISHING);
     } else {
         /* Its request may be on its way: it is still answered, as its last. */

@@ -25,9 +25,9 @@
 #include "net/deadline.h"
 #include "net/websocket.h"
 
-/* Who logs in or signs up too often is refused at once and then not read for so long: a client that
- * does not wait as Retry-After says would else be refused again as fast as it can ask, tens of
- * thousands of times a second, at the cost of all others. */
+/* Who logs in or signs up too often is refused at once, and then nothing more is read of it for so
+ * long: a client that does not wait as Retry-After says would else be refused as fast as it can
+ * ask, tens of thousands of times a second, at the cost of all others. */
 #define REFUSED_REST_MS 100u
 
 /* What the connection is at; conn.c has the moves. */

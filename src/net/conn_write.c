@@ -56,6 +56,10 @@ void conn_answer(struct conn *conn)
     if (connections->is_draining || conn->closes_unread) {
         response->closes = true;
     }
+    if (exchange->slows_client && conn->input != NULL) {
+        /* Kept behind others: from rest to rest no time limit would run. */
+        response->closes = true;
+    }
     output = conn_output(conn);
     response_write_head(exchange, conn_policy(conn)->cors, connections_date(connections),
                         &output->gathered);

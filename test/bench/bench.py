@@ -32,7 +32,8 @@ import stored
 import workloads
 from servers import BARE, MIGCHAT, BenchError
 
-REPEATS_MAX = 3
+REPEATS_MAX = 5
+PAUSE_S = 2.0  # after the first noisy attempt; the next pauses are longer, since what disturbs takes its time
 EXIT_BROKEN, EXIT_NOISY = 1, 3
 WARM_S = 0.3
 WARM_FULL_S = 1.0
@@ -146,6 +147,7 @@ class Bench:
                 self.noise.append(f"{what}: {who}")
                 return result
             self.say(f"{what}: others took {100 * share:.0f} % of a core ({who}); attempt {attempt + 1}")
+            time.sleep(PAUSE_S * (attempt + 1))
         raise Noisy(f"{what}: others took {100 * share:.0f} % of a core: {who}")
 
     def measure(self, workload, name, paths, body):

@@ -13,6 +13,8 @@ KERNEL_THREADS_PARENT = 2
 FOREIGN_MAX_SHARE = 0.05  # of a core
 # The kernel counts what all processors did by looking at each tick; short runs are uncertain.
 UNSEEN_MAX_SHARE = 0.20
+# And each process's in such ticks: of the shortest measurements one is a twentieth already.
+UNCERTAIN_TICKS = 2
 
 SERVER_CORE, LOAD_CORE = 0, 1
 
@@ -132,4 +134,4 @@ def foreign_use(before, after, own_pids):
     used.sort(reverse=True)
     who = ", ".join(f"{name}{f' ({pid})' if pid else ''} {100 * took / elapsed_s:.0f} %"
                     for took, name, pid in used[:4])
-    return seen_s / elapsed_s, who
+    return max(seen_s - UNCERTAIN_TICKS / TICKS_PER_SECOND, 0) / elapsed_s, who
