@@ -139,9 +139,10 @@ class Bench:
         for attempt in range(REPEATS_MAX + 1):
             pids = []
             result = measure(pids)
-            share, who = machine.foreign_use(result.pop("before"), result.pop("after"), pids)
+            span = (result.pop("before"), result.pop("after"))
+            share, who = machine.foreign_use(*span, pids)
             result["foreign"] = round(share, 3)
-            if share <= machine.FOREIGN_MAX_SHARE:
+            if share <= machine.foreign_limit(*span):
                 return result
             if self.options.allow_noise:
                 self.noise.append(f"{what}: {who}")

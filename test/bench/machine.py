@@ -134,4 +134,9 @@ def foreign_use(before, after, own_pids):
     used.sort(reverse=True)
     who = ", ".join(f"{name}{f' ({pid})' if pid else ''} {100 * took / elapsed_s:.0f} %"
                     for took, name, pid in used[:4])
-    return max(seen_s - UNCERTAIN_TICKS / TICKS_PER_SECOND, 0) / elapsed_s, who
+    return seen_s / elapsed_s, who
+
+
+def foreign_limit(before, after):
+    """The share of a core up to which nobody is said to have been there."""
+    return FOREIGN_MAX_SHARE + UNCERTAIN_TICKS / TICKS_PER_SECOND / (after.taken_s - before.taken_s)

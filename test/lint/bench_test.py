@@ -110,10 +110,18 @@ def measured(bench, took_s, others_s):
                                                  "after": snapshot(100 + took_s, others_s, others_s)})
 
 
-def test_the_share_of_others_is_that_of_the_time_between_the_snapshots(bench):
-    assert measured(bench, 1.0, 0.04)["foreign"] == 0.04
-    with pytest.raises(bench_run.Noisy, match=r"others took 6 % of a core: other \(7\) 6 %"):
-        measured(bench, 1.0, 0.06)
+def test_the_share_of_others_is_that_of_the_time_between_the_snapshots(bench, monkeypatch):
+    monkeypatch.setattr(bench_run, "PAUSE_S", 0)
+    assert measured(bench, 1.0, 0.06)["foreign"] == 0.06
+    with pytest.raises(bench_run.Noisy, match=r"others took 8 % of a core: other \(7\) 8 %"):
+        measured(bench, 1.0, 0.08)
+
+
+def test_in_a_short_time_a_tick_or_two_are_nobody(bench, monkeypatch):
+    monkeypatch.setattr(bench_run, "PAUSE_S", 0)
+    assert measured(bench, 0.2, 0.02)["foreign"] == 0.1
+    with pytest.raises(bench_run.Noisy, match="others took 20 % of a core"):
+        measured(bench, 0.2, 0.04)
 
 
 def test_processes_that_came_and_went_count_above_a_share_of_their_own():
