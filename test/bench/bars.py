@@ -33,10 +33,18 @@ class Bar:
 def paired(workload, field, other, own_workload=None):
     """Median over the rounds of ours by the other's figure of the same round."""
     def value(results):
-        own = results[own_workload or workload][MIGCHAT]
-        theirs = results[workload][other]
-        return statistics.median(mine[field] / its[field] for mine, its in zip(own, theirs))
+        own = by_round(results[own_workload or workload][MIGCHAT])
+        theirs = by_round(results[workload][other])
+        common = sorted(own.keys() & theirs.keys())
+        if not common:
+            raise KeyError(workload)
+        return statistics.median(own[at][field] / theirs[at][field] for at in common)
     return value
+
+
+def by_round(rounds):
+    """Some rounds of a workload may have been dropped."""
+    return {each["round"]: each for each in rounds}
 
 
 def own(workload, field, scale=1.0):

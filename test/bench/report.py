@@ -21,6 +21,9 @@ def table(bench, chosen, verdicts, took_s, failure):
              "divided by the peer's figure of the same round: requests, and CPU time.", ""]
     if failure:
         lines += [f"**Not the whole run, which was given up: {failure.splitlines()[0]}**", ""]
+    if bench.dropped:
+        lines += [f"{len(bench.dropped)} rounds of a workload, or figures, were dropped because others used the "
+                  "machine.", ""]
     if bench.noise:
         lines += [f"**Noisy: in {len(bench.noise)} measurements other processes took more than "
                   f"{100 * machine.FOREIGN_MAX_SHARE:.0f} % of a core. Not for publication.**", ""]
@@ -123,7 +126,7 @@ def write_json(bench, verdicts, failure):
     path = bench.work / "results.json"
     path.write_text(json.dumps({
         "failure": failure, "machine": machine.description(), "python": platform.python_version(),
-        "rounds": bench.rounds, "seconds": bench.seconds, "noise": bench.noise,
+        "rounds": bench.rounds, "seconds": bench.seconds, "noise": bench.noise, "dropped": bench.dropped,
         "left_out": bench.tools.missing, "results": bench.results,
         "bars": [{"workload": each.bar.workload, "bar": each.bar.wanted(), "aim": each.bar.aim,
                   "value": each.value, "reached": each.reached} for each in verdicts],

@@ -41,9 +41,19 @@ def test_a_bar_without_its_figure_stands_beside_those_that_have_one():
 
 
 def test_a_peer_that_is_left_out_reaches_no_bar_for_us():
-    ours = [{"cpu_us": 1.0, "per_s": 9.0}]
+    ours = [{"cpu_us": 1.0, "per_s": 9.0, "round": 0}]
     verdicts = bars.judge({"health-pipelined": {MIGCHAT: ours}}, {"health-pipelined"})
     assert [each.reached for each in verdicts] == [False, False]
+
+
+def test_a_ratio_is_of_rounds_that_both_have():
+    def rounds(**of):
+        return [{"per_s": per_s, "round": int(name[1:])} for name, per_s in of.items()]
+    measured = {"send-two-cores": {MIGCHAT: rounds(r0=100.0, r2=50.0)},
+                "send-beside-flood": {MIGCHAT: rounds(r1=1.0, r2=48.0)}}
+    assert [each.value for each in bars.judge(measured, {"send-beside-flood"})] == [0.96]
+    measured["send-beside-flood"] = {MIGCHAT: rounds(r1=1.0)}
+    assert [each.value for each in bars.judge(measured, {"send-beside-flood"})] == [None]
 
 
 def test_what_was_not_asked_for_is_not_judged():

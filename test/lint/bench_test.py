@@ -124,6 +124,50 @@ def test_in_a_short_time_a_tick_or_two_are_nobody(bench, monkeypatch):
         measured(bench, 0.2, 0.04)
 
 
+def disturbed(bench, monkeypatch, in_rounds):
+    """The run of a workload of two servers, of which the second is disturbed in these rounds."""
+    rounds = iter(range(100))
+
+    def measure(workload, name, paths, body):
+        assert (workload.key, paths, body) == ("a", None, None)
+        if name == "other" and next(rounds) in in_rounds:
+            raise bench_run.Noisy("somebody")
+        return {"per_s": 1.0}
+    bench.chosen = [types.SimpleNamespace(key="a", text="a workload", messages=False)]
+    bench.figures_chosen = []
+    monkeypatch.setattr(bench, "requests", lambda workload: (None, None))
+    monkeypatch.setattr(bench, "servers_of", lambda workload: [MIGCHAT, "other"])
+    monkeypatch.setattr(bench, "measure", measure)
+    bench.rounds = 3
+    bench.run()
+    return {name: [each["round"] for each in rounds] for name, rounds in bench.results["a"].items()}
+
+
+def test_a_disturbed_round_is_dropped_whole_and_made_up_for_where_most_are(bench, monkeypatch):
+    assert disturbed(bench, monkeypatch, ()) == {MIGCHAT: [0, 1, 2], "other": [0, 1, 2]}
+    bench.results.clear()
+    assert disturbed(bench, monkeypatch, (1,)) == {MIGCHAT: [0, 2], "other": [0, 2]}
+    bench.results.clear()
+    assert disturbed(bench, monkeypatch, (0, 1, 3)) == {MIGCHAT: [2, 4], "other": [2, 4]}
+    assert len(bench.dropped) == 4
+    bench.results.clear()
+    with pytest.raises(bench_run.Noisy, match="too often to measure a workload"):
+        disturbed(bench, monkeypatch, range(1, 100))
+
+
+def test_a_figure_that_was_disturbed_is_measured_once_more(bench):
+    tries = []
+
+    def measure(_):
+        tries.append(1)
+        if len(tries) == 1:
+            raise bench_run.Noisy("somebody")
+        return {MIGCHAT: {"ms": 4.0}}
+    bench.chosen, bench.figures_chosen = [], [("start-empty", "start", measure)]
+    bench.run()
+    assert bench.results == {"start-empty": {MIGCHAT: {"ms": 4.0}}} and bench.dropped == ["somebody"]
+
+
 def test_processes_that_came_and_went_count_above_a_share_of_their_own():
     shares = [machine.foreign_use(snapshot(0, 0.0, 0.0), snapshot(1, 0.0, unseen), [])[0] for unseen in (0.19, 0.21)]
     assert shares == [0.0, 0.21]
