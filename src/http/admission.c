@@ -117,10 +117,10 @@ static enum error address_judge(struct exchange *exchange, const struct admissio
         !policy->peer_find(exchange, &peer)) {
         return OK;
     }
-    bool is_own = client_address_find(&peer, &exchange->request, policy->proxies, &client);
+    client_address_find(&peer, &exchange->request, policy->proxies, &client);
     enum error error = limits_judge_address(policy->limits, route->limit, &client, exchange);
 
-    exchange->slows_client = error == ERROR_RATE_LIMITED && is_own &&
+    exchange->slows_client = error == ERROR_RATE_LIMITED &&
                              (route->limit == LIMIT_SIGNUP || route->limit == LIMIT_LOGIN);
     return error;
 }

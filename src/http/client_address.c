@@ -8,14 +8,14 @@ static bool forwarded_find(const struct request *request, const struct proxies *
                            struct ip_address *out_address);
 static bool member_read(struct str member, struct ip_address *out_address);
 
-bool client_address_find(const struct ip_address *peer, const struct request *request,
+void client_address_find(const struct ip_address *peer, const struct request *request,
                          const struct proxies *proxies, struct ip_address *out_address)
 {
     struct str value;
 
     *out_address = *peer;
     if (!is_trusted(proxies, peer)) {
-        return true;
+        return;
     }
     if (proxies->field == PROXY_FORWARDED_FOR) {
         (void)forwarded_find(request, proxies, out_address);
@@ -23,7 +23,6 @@ bool client_address_find(const struct ip_address *peer, const struct request *re
                request_field_find(request, STR("Fly-Client-IP"), &value)) {
         (void)ip_address_read(value, out_address);
     }
-    return false;
 }
 
 static bool is_trusted(const struct proxies *proxies, const struct ip_address *address)

@@ -23,9 +23,8 @@ struct proxies {
 
 /* The client's address: the peer's, unless that is a trusted proxy. Then Fly-Client-IP as it is; or
  * the last of X-Forwarded-For that is no trusted proxy, each of which added whom it saw at the end.
- * Behind what cannot be read, nothing is believed: the proxy that passed it on counts.
- * True when the peer is no trusted proxy, so that its connection is one client's. */
-bool client_address_find(const struct ip_address *peer, const struct request *request,
+ * Behind what cannot be read, nothing is believed: the proxy that passed it on counts. */
+void client_address_find(const struct ip_address *peer, const struct request *request,
                          const struct proxies *proxies, struct ip_address *out_address);
 
 /* What of it tells clients apart: all of an IPv4 address, the first 64 bits of an IPv6 one, since

@@ -80,8 +80,8 @@ struct exchange {
     uint64_t lent_at_ns;  /* the same clock, when it was lent last */
 
     unsigned retry_after_s; /* of RATE_LIMITED */
-    bool slows_client;      /* so refused, and no proxy stands between: the connection rests after
-                               the answer (REFUSED_REST_MS of net/conn.h) */
+    bool slows_client;      /* so refused a log-in or sign-up: the answer waits for
+                               REFUSED_WAIT_MS (net/conn.h) */
 
     /* Written by api/dispatch once the token is known to be good. */
     int64_t account_id;

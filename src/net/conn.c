@@ -23,7 +23,7 @@
  *    `input`, at most one read of them, and reading stops until they are parsed. That is the
  *    backpressure. Reading is not stopped before: most clients send nothing before the answer,
  *    so it would cost two epoll_ctl a request, and their leaving would go unseen.
- *    Nor is it read for a while after a refusal for asking too often (REFUSED_REST_MS).
+ *    Nor is one read that waits to be told that it asks too often (REFUSED_WAIT_MS).
  *    A read that fills the slab is the connection's share of the loop's turn: reading stops until
  *    the turn ends, or who sends without end would keep all others waiting.
  * 3. While a write is pending nothing is parsed and nothing appended to the output.
@@ -249,13 +249,13 @@ void conn_settle(struct conn *conn)
 /* Everything is written: one step onwards. False when nothing can be done before the next event. */
 static bool conn_advance(struct conn *conn)
 {
+    if (conn->is_slowed) {
+        return false;
+    }
     switch ((enum conn_state)conn->state) {
     case CONN_IDLE:
     case CONN_HEAD:
     case CONN_BODY:
-        if (conn->is_slowed) {
-            return false;
-        }
         if (conn->closes_unread) {
             conn_drop_exchange(conn);
             conn_set_state(conn, CONN_FINISHING);
@@ -374,11 +374,11 @@ static enum deadline_kind deadline_wanted(const struct conn *conn)
     if (conn_is_writing(conn)) {
         return DEADLINE_WRITE;
     }
+    if (conn->is_slowed) {
+        return DEADLINE_SLOWED;
+    }
     switch ((enum conn_state)conn->state) {
     case CONN_IDLE:
-        if (conn->is_slowed) {
-            return DEADLINE_SLOWED;
-        }
         if (conn->connections->is_draining) {
             return DEADLINE_FIRST;
         }

@@ -25,10 +25,13 @@
 #include "net/deadline.h"
 #include "net/websocket.h"
 
-/* Who logs in or signs up too often is refused at once, and then nothing more is read of it for so
- * long: a client that does not wait as Retry-After says would else be refused as fast as it can
+/* Who logs in or signs up too often is told so after this time, and nothing is read of it until
+ * then: a client that does not wait as Retry-After says would else be refused as fast as it can
  * ask, tens of thousands of times a second, at the cost of all others. */
-#define REFUSED_REST_MS 100u
+#define REFUSED_WAIT_MS 100u
+/* No more than this waits so: what other answers it was gathered with are written at once, and the
+ * time passes behind them. */
+#define REFUSED_WAIT_MAX_BYTES 1024u
 
 /* What the connection is at; conn.c has the moves. */
 enum conn_state {
@@ -65,8 +68,7 @@ struct conn {
     bool is_lent;           /* as CONN_LENT, but also while closing */
     bool is_reading;        /* uv_read_start is in force */
     bool is_resting;        /* it filled the slab: the next read is the next turn's */
-    bool is_slowed;         /* it was refused for asking too often: nothing is read until
-                               DEADLINE_SLOWED */
+    bool is_slowed;         /* it was refused for asking too often: it waits for DEADLINE_SLOWED */
     bool is_judged;         /* the answer is ready, the body is only read away */
     bool has_ended;         /* the client sent its end */
     bool has_answered;      /* at least once: its first head is limited from accept on */

@@ -57,7 +57,7 @@ void conn_answer(struct conn *conn)
         response->closes = true;
     }
     if (exchange->slows_client && conn->input != NULL) {
-        /* Kept behind others: from rest to rest no time limit would run. */
+        /* Kept behind others: from one wait to the next no time limit would run. */
         response->closes = true;
     }
     output = conn_output(conn);
@@ -162,7 +162,7 @@ static void exchange_end(struct conn *conn)
 {
     bool ends = response_ends_connection(conn->exchange) || conn->connections->is_draining;
 
-    conn->is_slowed = conn->exchange->slows_client && !ends;
+    conn->is_slowed = conn->exchange->slows_client;
     conn_end_exchange(conn, ends ? CONN_FINISHING : CONN_IDLE);
 }
 
@@ -220,7 +220,8 @@ bool conn_flush(struct conn *conn)
     size_t len = 0;
     int sent;
 
-    if (output == NULL || output->is_writing || conn->state == CONN_CLOSING) {
+    if (output == NULL || output->is_writing || conn->state == CONN_CLOSING ||
+        (conn->is_slowed && output->gathered.len <= REFUSED_WAIT_MAX_BYTES)) {
         return true;
     }
     count = output_parts(output, parts);

@@ -196,7 +196,7 @@ static void durations_list(const struct server_settings *settings,
         [DEADLINE_ACCEPT] = ACCEPT_PAUSE_MS,
         [DEADLINE_DRAIN] = settings->drain_timeout_ms,
         [DEADLINE_FIRST] = FIRST_BYTE_MS,
-        [DEADLINE_SLOWED] = REFUSED_REST_MS,
+        [DEADLINE_SLOWED] = REFUSED_WAIT_MS,
     };
 
     memcpy(out_ms, duration_ms, sizeof duration_ms);

@@ -144,12 +144,6 @@ static void an_address_that_asks_too_often_is_refused_before_its_body(void **sta
     assert_true(answer_has("Retry-After: 30\r\n"));
     assert_false(must_close);
     assert_true(exchange->slows_client);
-    /* A proxy's connection has others' requests, too. */
-    assert_true(ip_network_read(STR("192.0.2.0/24"), &proxies.networks[0]));
-    proxies.count = 1;
-    assert_int_equal(admit(&cors_all, "POST /create", "Content-Length: 5\r\n"), 429);
-    assert_false(exchange->slows_client);
-    proxies.count = 0;
     /* Others, accounts and what has no limit go on. */
     assert_int_equal(admit(&cors_all, "GET /health", ""), 0);
     assert_int_equal(admit(&cors_all, "GET /messages", TOKEN), 0);

@@ -37,10 +37,7 @@ static void assert_client_by(enum proxy_field field, const char *peer_text, cons
     snprintf(head, sizeof head, "GET / HTTP/1.1\r\nHost: a\r\n%s\r\n", lines);
     request_init(&request);
     request_make(&request, head);
-    bool is_peers_own = !ip_network_has(&proxies.networks[0], &peer) &&
-                        !ip_network_has(&proxies.networks[1], &peer);
-
-    assert_int_equal(client_address_find(&peer, &request, &proxies, &found), is_peers_own);
+    client_address_find(&peer, &request, &proxies, &found);
     assert_memory_equal(&found, &wanted, sizeof found);
     request_release(&request);
 }
