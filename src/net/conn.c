@@ -246,7 +246,8 @@ void conn_settle(struct conn *conn)
     conn_see_to_deadline(conn);
 }
 
-/* Everything is written: one step onwards. False when nothing can be done before the next event. */
+/* Everything that does not wait is written: one step onwards. False when nothing can be done before
+ * the next event. */
 static bool conn_advance(struct conn *conn)
 {
     if (conn->is_slowed) {
@@ -449,7 +450,6 @@ void conn_drain(struct conn *conn)
         return;
     }
     if (conn_is_writing(conn)) {
-        conn->is_slowed = false;
         conn_set_state(conn, CONN_FINISHING);
     } else {
         /* Its request may be on its way: it is still answered, as its last. */
@@ -463,6 +463,7 @@ void conn_close(struct conn *conn)
         return;
     }
     conn_set_state(conn, CONN_CLOSING);
+    conn->is_slowed = false;
     conn_drop_stream(conn);
     deadline_clear(&conn->deadline);
     uv_close((uv_handle_t *)&conn->tcp, on_closed);

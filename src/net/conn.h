@@ -29,9 +29,6 @@
  * then: a client that does not wait as Retry-After says would else be refused as fast as it can
  * ask, tens of thousands of times a second, at the cost of all others. */
 #define REFUSED_WAIT_MS 100u
-/* No more than this waits so: what other answers it was gathered with are written at once, and the
- * time passes behind them. */
-#define REFUSED_WAIT_MAX_BYTES 1024u
 
 /* What the connection is at; conn.c has the moves. */
 enum conn_state {
@@ -161,8 +158,8 @@ void conn_end_exchange(struct conn *conn, enum conn_state state);
 bool conn_is_gathered(const struct conn *conn);
 /* Whether a write is pending. */
 bool conn_is_writing(const struct conn *conn);
-/* Writes what is gathered; true when that is done or goes on by itself, false when the client is
- * gone. */
+/* Writes what is gathered, but for a refusal that waits; true when that is done or goes on by
+ * itself, false when the client is gone. */
 MUST_CHECK bool conn_flush(struct conn *conn);
 /* Closes those whose writes wait longest, until no more than WAITING_MAX_BYTES wait. */
 void conn_let_slowest_go(struct connections *connections);

@@ -1,8 +1,9 @@
 /* conn_write.c - from answers to bytes on the socket.
  *
  * The answers of one event are gathered in one buffer, in order, and leave with one write at its
- * end (conn_settle). A body above BODY_COPY_MAX_BYTES is not copied: the output takes it over
- * from the response, as the second part of the write, and nothing is gathered behind it.
+ * end (conn_settle), but for one that tells who asks too often: it waits (REFUSED_WAIT_MS). A body
+ * above BODY_COPY_MAX_BYTES is not copied: the output takes it over from the response, as the
+ * second part of the write, and nothing is gathered behind it.
  *
  * What the socket does not take at once is left to uv_write. Its time limit is looked at
  * WRITE_LOOKS times: the connection is closed after as many looks in a row at which nothing had
@@ -35,6 +36,7 @@ static bool answer_carries_body(const struct exchange *exchange);
 static void page_put(struct conn *conn, bool is_last);
 static inline void body_put(struct output *output, struct buf *body, struct str tail);
 static void exchange_end(struct conn *conn);
+static bool refusal_put_off(struct conn *conn);
 static unsigned output_parts(const struct output *output, uv_buf_t parts[OUTPUT_PARTS_MAX]);
 static unsigned parts_drop_front(uv_buf_t *parts, unsigned count, size_t len);
 static void wait_begin(struct connections *connections, struct output *output);
@@ -47,7 +49,9 @@ void conn_answer(struct conn *conn)
     struct connections *connections = conn->connections;
     struct exchange *exchange = conn->exchange;
     struct response *response = &exchange->response;
+    bool slows_client = exchange->slows_client && !connections->is_draining;
     struct output *output;
+    size_t gathered_bytes;
 
     if (response->failed) {
         conn_close(conn);
@@ -56,11 +60,12 @@ void conn_answer(struct conn *conn)
     if (connections->is_draining || conn->closes_unread) {
         response->closes = true;
     }
-    if (exchange->slows_client && conn->input != NULL) {
+    if (slows_client && conn->input != NULL) {
         /* Kept behind others: from one wait to the next no time limit would run. */
         response->closes = true;
     }
     output = conn_output(conn);
+    gathered_bytes = output->gathered.len;
     response_write_head(exchange, conn_policy(conn)->cors, connections_date(connections),
                         &output->gathered);
     conn->has_answered = true;
@@ -74,6 +79,10 @@ void conn_answer(struct conn *conn)
         exchange_end(conn);
     }
     REQUIRE(!output->gathered.overflowed);
+    if (slows_client) {
+        conn->is_slowed = true;
+        output->refusal_bytes = output->gathered.len - gathered_bytes;
+    }
 }
 
 /* RFC 9110 sections 9.3.2, 15.3.5 and 15.4.5. */
@@ -162,7 +171,6 @@ static void exchange_end(struct conn *conn)
 {
     bool ends = response_ends_connection(conn->exchange) || conn->connections->is_draining;
 
-    conn->is_slowed = conn->exchange->slows_client;
     conn_end_exchange(conn, ends ? CONN_FINISHING : CONN_IDLE);
 }
 
@@ -220,9 +228,17 @@ bool conn_flush(struct conn *conn)
     size_t len = 0;
     int sent;
 
-    if (output == NULL || output->is_writing || conn->state == CONN_CLOSING ||
-        (conn->is_slowed && output->gathered.len <= REFUSED_WAIT_MAX_BYTES)) {
+    if (output == NULL || output->is_writing || conn->state == CONN_CLOSING) {
         return true;
+    }
+    if (conn->is_slowed && output->refusal_bytes > 0) {
+        if (!refusal_put_off(conn)) {
+            return false;
+        }
+        output = conn->output;
+        if (output->refusal_bytes > 0) {
+            return true;
+        }
     }
     count = output_parts(output, parts);
     for (unsigned i = 0; i < count; i++) {
@@ -247,6 +263,39 @@ bool conn_flush(struct conn *conn)
     output->looks = 0;
     output->unsent_bytes = SIZE_MAX;
     wait_begin(conn->connections, output);
+    return true;
+}
+
+/* Writes what was gathered before the refusal, which waits in an output of its own, since this one
+ * may be as large as an output gets. When the socket does not take all, the refusal is no longer
+ * put off, and the time passes behind it. */
+static bool refusal_put_off(struct conn *conn)
+{
+    struct output *output = conn->output;
+    struct buf *gathered = &output->gathered;
+    size_t before = gathered->len - output->refusal_bytes;
+    uv_buf_t part = uv_buf_init(gathered->ptr, (unsigned)before);
+    int sent;
+
+    if (before == 0) {
+        return true;
+    }
+    sent = uv_try_write((uv_stream_t *)&conn->tcp, &part, 1);
+    if (sent < 0 && sent != UV_EAGAIN) {
+        return false;
+    }
+    sent = sent < 0 ? 0 : sent;
+    tally_add(&conn_traffic(conn)->sent_bytes, (uint64_t)sent);
+    buf_drop_front(gathered, (size_t)sent);
+    if ((size_t)sent < before) {
+        output->refusal_bytes = 0;
+        return true;
+    }
+    conn->output = connections_take_output(conn->connections);
+    buf_append_str(&conn->output->gathered, buf_str(gathered));
+    conn->output->refusal_bytes = gathered->len;
+    output_clear(output);
+    connections_give_output(conn->connections, &output);
     return true;
 }
 

@@ -131,6 +131,7 @@ void connections_give_output(struct connections *connections, struct output **pl
     buf_slim(&output->gathered);
     buf_slim(&output->body);
     output->tail = (struct str){0};
+    output->refusal_bytes = 0;
     if (!pool_give(&connections->outputs, &output->node)) {
         output_free(output);
     }

@@ -39,6 +39,7 @@
 struct output {
     struct list node;         /* in the pool */
     struct buf gathered;      /* heads and small bodies, in order */
+    size_t refusal_bytes;     /* at its end, which wait while the connection is slowed */
     struct buf body;          /* then one large body, taken over from its response */
     struct str tail;          /* then a constant: what ends a chunk */
     uv_write_t write;         /* the rest that did not go at once */
