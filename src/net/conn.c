@@ -463,7 +463,7 @@ void conn_close(struct conn *conn)
         return;
     }
     conn_set_state(conn, CONN_CLOSING);
-    conn->is_slowed = false;
+    conn->is_slowed = false; /* no time limit may be set any more */
     conn_drop_stream(conn);
     deadline_clear(&conn->deadline);
     uv_close((uv_handle_t *)&conn->tcp, on_closed);

@@ -141,26 +141,16 @@ def test_a_second_refusal_of_what_was_sent_at_once_ends_the_connection(refuses):
 
 
 def test_who_leaves_meanwhile_is_gone(refuses):
-    with Connection(refuses.port) as connection:
-        seconds_to_health(connection)
-    open_before = descriptors_fall_to(refuses, 0)
-    for _ in range(20):
-        with Connection(refuses.port) as connection:
-            connection.send(LOG_IN)
-    descriptors_fall_to(refuses, open_before)
-
-
-def descriptors_fall_to(server, count):
-    """Waits until it has no more open than these; with 0, how many it has at rest."""
-    deadline = time.monotonic() + ANSWER_DEADLINE_S
-    last = -1
-    while time.monotonic() < deadline:
-        opened = len(os.listdir(f"/proc/{server.process.pid}/fd"))
-        if 0 < opened <= count or (count == 0 and opened == last):
-            return opened
-        last = opened
-        time.sleep(WAIT_S)
-    raise AssertionError(f"{last} descriptors are open, {count} were")
+    with Connection(refuses.port) as stays:
+        seconds_to_health(stays)
+        open_before = refuses.descriptors_open()
+        for _ in range(20):
+            with Connection(refuses.port) as connection:
+                connection.send(LOG_IN)
+        deadline = time.monotonic() + ANSWER_DEADLINE_S
+        while refuses.descriptors_open() > open_before:
+            assert time.monotonic() < deadline, f"{refuses.descriptors_open()} descriptors are open, {open_before} were"
+            time.sleep(WAIT_S)
 
 
 def test_who_has_ended_gets_all_answers(refuses):

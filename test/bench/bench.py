@@ -35,7 +35,7 @@ import workloads
 from servers import BARE, MIGCHAT, BenchError
 
 REPEATS_MAX = 3
-PAUSE_S = 2.0  # after the first noisy attempt; the next pauses are longer, since what disturbs takes its time
+PAUSE_S = 2.0  # before a second attempt; the next pauses are longer, since what disturbs takes its time
 EXIT_BROKEN, EXIT_NOISY = 1, 3
 WARM_S = 0.3
 WARM_FULL_S = 1.0
@@ -140,6 +140,7 @@ class Bench:
         snapshots `before` and `after` what counts into its result: not the copying of a database, in
         which the others' share would be lost."""
         for attempt in range(REPEATS_MAX + 1):
+            time.sleep(PAUSE_S * attempt)
             pids = []
             result = measure(pids)
             span = (result.pop("before"), result.pop("after"))
@@ -151,7 +152,6 @@ class Bench:
                 self.noise.append(f"{what}: {who}")
                 return result
             self.say(f"{what}: others took {100 * share:.0f} % of a core ({who}); attempt {attempt + 1}")
-            time.sleep(PAUSE_S * (attempt + 1))
         raise Noisy(f"{what}: others took {100 * share:.0f} % of a core: {who}")
 
     def measure(self, workload, name, paths, body):

@@ -58,12 +58,12 @@ class NoneInTheProcess:
     """EMFILE: its limit is lowered to what it has open."""
 
     def __init__(self, server):
+        self.server = server
         self.pid = server.process.pid
         self.before = resource.prlimit(self.pid, resource.RLIMIT_NOFILE)
 
     def begin(self):
-        opened = len(os.listdir(f"/proc/{self.pid}/fd"))
-        resource.prlimit(self.pid, resource.RLIMIT_NOFILE, (opened, self.before[1]))
+        resource.prlimit(self.pid, resource.RLIMIT_NOFILE, (self.server.descriptors_open(), self.before[1]))
 
     def end(self):
         resource.prlimit(self.pid, resource.RLIMIT_NOFILE, self.before)

@@ -152,6 +152,9 @@ class Server:
         process.send_signal(signal.SIGTERM)
         return self.wait_exit(0)
 
+    def descriptors_open(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
     def wait_exit(self, status, deadline_s=STOP_DEADLINE_S):
         """Wait until the process ends; returns how long that took."""
         process, begun = self.process, time.monotonic()

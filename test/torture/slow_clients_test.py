@@ -2,7 +2,6 @@
 ever, the server stays small, and the slow ones are gone at their limit, neither before nor long after."""
 
 import multiprocessing
-import os
 import resource
 import select
 import shutil
@@ -83,10 +82,6 @@ def slow_ones(port, token, kinds, channel):
     channel.recv()  # the readers stay open until the server has let go of them
 
 
-def connections_of(server):
-    return len(os.listdir(f"/proc/{server.process.pid}/fd"))
-
-
 def percentile(values, part):
     return sorted(values)[min(len(values) - 1, int(len(values) * part))]
 
@@ -126,7 +121,7 @@ def test_slow_clients_delay_nobody_and_are_let_go(tmp_path, tell, kinds):
         for _ in range(LIST_BYTES // 60_000):
             bob.send(alice, seen.new_content("x" * 60_000))
         probe = Probe(server, bob)
-        before = connections_of(server)
+        before = server.descriptors_open()
         mine, theirs = multiprocessing.Pipe()
         crowd = multiprocessing.get_context("fork").Process(target=slow_ones,
                                                             args=(server.port, alice.token, kinds, theirs))
@@ -137,15 +132,15 @@ def test_slow_clients_delay_nobody_and_are_let_go(tmp_path, tell, kinds):
             assert mine.recv() == "open"
             opened_s = time.monotonic()
             most = 0
-            waits = connections_of(server) - before - EACH * len(set(kinds) - {"read"})
-            while not mine.poll() or connections_of(server) > before + 5:
+            waits = server.descriptors_open() - before - EACH * len(set(kinds) - {"read"})
+            while not mine.poll() or server.descriptors_open() > before + 5:
                 probe.once()
-                most = max(most, connections_of(server) - before)
+                most = max(most, server.descriptors_open() - before)
                 if time.monotonic() < opened_s + HEAD_S / 2:
-                    waits = connections_of(server) - before - EACH * len(set(kinds) - {"read"})
+                    waits = server.descriptors_open() - before - EACH * len(set(kinds) - {"read"})
                 assert crowd.is_alive()
                 assert time.monotonic() < opened_s + max(HEAD_S, BODY_S, 1.25 * WRITE_S) + 3 * LATE_S, \
-                    f"{connections_of(server) - before} slow ones are still there"
+                    f"{server.descriptors_open() - before} slow ones are still there"
             gone_s = time.monotonic() - opened_s
             lasted = mine.recv()
             mine.send("enough")
