@@ -1,4 +1,4 @@
-"""Fixtures of the Python suites (test/api, test/compat).
+"""Fixtures of the Python suites.
 
 A module shares one server where it can. The tests that look back on the whole run (coverage of
 routes and error codes, secrets left in files and logs) are moved to its end.
@@ -10,13 +10,20 @@ import pytest
 
 sys.dont_write_bytecode = True
 
-from support.server import Server  # noqa: E402  (after the switch above)
+from support import torture  # noqa: E402  (after the switch above)
+from support.server import Server  # noqa: E402
 
 LAST = ("coverage_test.py", "secrets_test.py")
 
 
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: LAST.index(item.path.name) if item.path.name in LAST else -1)
+
+
+@pytest.fixture
+def tell(request, capsys):
+    """Prints a line that pytest does not keep to itself."""
+    return torture.teller(request, capsys)
 
 
 @pytest.fixture(scope="module")

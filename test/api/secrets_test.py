@@ -1,5 +1,6 @@
 """Looks back on the whole run: no token, no password in any file, no message in any log."""
 
+import os
 import pathlib
 import subprocess
 
@@ -22,10 +23,11 @@ def is_log(path):
     return path.endswith(".log")
 
 
-def found(texts, paths):
+def found(texts, paths, tell=print):
     """Where any of the texts stands in the files, as "path:offset"; grep knows many at once."""
     paths = list(paths)
     assert texts and paths, "nothing to look for, or nowhere"
+    tell(f"{len(texts)} texts looked for in {len(paths)} files, {sum(map(os.path.getsize, paths)):,} bytes")
     done = subprocess.run(
         ["grep", "--text", "--byte-offset", "--only-matching", "--with-filename",
          "--fixed-strings", "--file=-", "--", *paths],
@@ -42,18 +44,18 @@ def test_the_search_finds_what_is_there():
     assert len(found({'"event":"listening"'}, filter(is_log, files()))) > 10
 
 
-def test_no_token_is_kept():
-    places = found(seen.tokens, files())
+def test_no_token_is_kept(tell):
+    places = found(seen.tokens, files(), tell)
     assert not places, f"tokens in clear: {places[:20]}"
 
 
-def test_no_password_is_kept():
+def test_no_password_is_kept(tell):
     literals = {password for password in seen.passwords
                 if not password.startswith(seen.PASSWORD_MARK)}
-    places = found({seen.PASSWORD_MARK} | literals, files())
+    places = found({seen.PASSWORD_MARK} | literals, files(), tell)
     assert not places, f"passwords in clear: {places[:20]}"
 
 
-def test_no_message_is_logged():
-    places = found({seen.CONTENT_MARK}, filter(is_log, files()))
+def test_no_message_is_logged(tell):
+    places = found({seen.CONTENT_MARK}, filter(is_log, files()), tell)
     assert not places, f"messages in logs: {places[:20]}"

@@ -8,8 +8,6 @@ import time
 
 import pytest
 
-from support import torture
-
 HERE = pathlib.Path(__file__).resolve().parent
 HELD_DEADLINE_S = 60
 
@@ -55,12 +53,6 @@ class Disk:
 
     def heal(self, what):
         (self.folder / what).unlink()
-
-
-@pytest.fixture
-def tell(request, capsys):
-    """Prints a line that pytest does not keep to itself."""
-    return torture.teller(request, capsys)
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ BAD = {
     "a contract test without its store": (3, "contract/log_contract_test", "no test"),
     "a contract test with another store": (3, "contract/log_contract_test.other", "no test"),
     "a Python test that is gone": (3, "api/no_such_test.py", "no test"),
+    "a harness that is gone": (3, "fuzz/no_such", "no test"),
     "a function that is gone": (3, "api/blocks_test.py::test_blocks", "no test"),
     "an empty column": (4, "", "columns"),
 }
@@ -45,7 +46,7 @@ def test_a_row_that_is_wrong_is_found(name):
 
 def test_a_row_that_is_right_is_not():
     for test in (TEST, "contract/log_contract_test.fake", "fault/power_cut_test", "api/blocks_test.py",
-                 "api/blocks_test.py::test_blocks_outlive_the_process", "torture/idle_test.py::test_idle_streams_cost_"
+                 "fuzz/cursor", "api/blocks_test.py::test_blocks_outlive_the_process", "torture/idle_test.py::test_idle_streams_cost_"
                  "little[socket]"):
         assert not list(mutations.faults_of([[*GOOD[:3], test, "why"]], ROOT)), test
 
@@ -63,7 +64,7 @@ def test_a_test_that_hangs_is_ended_with_what_it_started_and_has_a_verdict(tmp_p
     program = build / "test_bin" / "unit.hangs_test"
     program.write_text(f"#!/bin/sh\nsleep 300 &\necho $! >{child}\nwait\n")
     program.chmod(0o755)
-    monkeypatch.setattr(mutations, "build", lambda *_: None)
+    monkeypatch.setattr(mutations, "build", lambda *_: True)
     monkeypatch.setattr(mutations, "DEADLINE_S", 1)
     begun_s = time.monotonic()
     assert mutations.outcome_of(build, "unit/hangs_test") == "hangs"
@@ -84,12 +85,36 @@ def test_only_a_test_that_failed_has_noticed(tmp_path, monkeypatch, script, want
     program = build / "test_bin" / "unit.made_up_test"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
-    monkeypatch.setattr(mutations, "build", lambda *_: None)
+    monkeypatch.setattr(mutations, "build", lambda *_: True)
     if wanted is None:
         with pytest.raises(SystemExit):
             mutations.outcome_of(build, "unit/made_up_test")
     else:
         assert mutations.outcome_of(build, "unit/made_up_test") == wanted
+
+
+@pytest.mark.parametrize("script, wanted", (
+    ("echo 'SUMMARY: libFuzzer: deadly signal'; exit 1", "fails"), ("exit 0", "passes"), ("exit 1", None)))
+def test_a_harness_is_given_nothing_that_broke_another_mutant(tmp_path, monkeypatch, script, wanted):
+    found = tmp_path / "tree/test/fuzz/crashers/cursor/found"
+    corpus = tmp_path / "fuzz/corpus/cursor/found"
+    for path in (found, corpus):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    (tmp_path / "tree/test/fuzz/fuzz.py").write_text(
+        f"import subprocess, sys\nsys.exit(subprocess.run([\"sh\", \"-c\", {script!r}]).returncode)\n")
+    monkeypatch.setattr(mutations, "build", lambda *_: True)
+    if wanted is None:
+        with pytest.raises(SystemExit):
+            mutations.outcome_of(tmp_path / "build", "fuzz/cursor")
+    else:
+        assert mutations.outcome_of(tmp_path / "build", "fuzz/cursor") == wanted
+    assert not found.exists() and not corpus.exists()
+
+
+def test_one_that_cannot_be_built_is_no_catch(tmp_path, monkeypatch):
+    monkeypatch.setattr(mutations, "build", lambda *_: False)
+    assert mutations.outcome_of(tmp_path / "build", TEST) == "unbuilt"
 
 
 @pytest.fixture(name="run_of")
@@ -120,9 +145,9 @@ def fixture_run_of(tmp_path, monkeypatch, capsys):
 
 
 def test_one_that_hangs_is_not_caught_and_the_next_is_judged(run_of):
-    status, told = run_of(("passes", "hangs"), ("passes", "fails"))
-    assert status == 1 and told[-1] == "1 of 2 mutations caught"
-    assert [line.split()[0] for line in told[-3:-1]] == ["HUNG", "caught"]
+    status, told = run_of(("passes", "hangs"), ("passes", "unbuilt"), ("passes", "fails"))
+    assert status == 1 and told[-1] == "1 of 3 mutations caught"
+    assert [line.split()[0] for line in told[-4:-1]] == ["HUNG", "UNBUILT", "caught"]
 
 
 def test_one_whose_test_does_not_pass_as_it_is_is_not_judged(run_of):

@@ -6,12 +6,16 @@ Each is a sed script for one file of a copy of this tree, which is built increme
 (faults_of, which is asked first, and by ./run lint).
 A test that fails on the copy as it is would seem to notice anything: each is run on that first, and must pass.
 One that does not end in DEADLINE_S is ended: nobody knows whether it would have noticed, so it counts as not caught.
+So does one that does not build: its script is at fault.
+
+A harness of test/fuzz is a test, too: fuzz/NAME, which has to notice within FUZZ_RUNS inputs.
 """
 
 import argparse
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +24,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LIST = pathlib.Path(__file__).with_name("mutations.tsv")
 DEADLINE_S = 600
+FUZZ_RUNS = 300_000
+FUZZ_S = 60
 COLUMNS = 5
 
 
@@ -68,6 +74,8 @@ def test_is_there(root, test):
         source = root / "test" / path
         wanted = f"\ndef {function.partition('[')[0]}(" if function else ""
         return source.is_file() and wanted in source.read_text()
+    if path.startswith("fuzz/"):
+        return (root / "test" / f"{path}_fuzz.c").is_file()
     if path.startswith("contract/"):
         path, _, store = path.rpartition(".")
         return store in ("sqlite", "fake") and (root / "test" / f"{path}.c").is_file()
@@ -90,17 +98,30 @@ def copy_tree(folder):
             target.chmod(source.stat().st_mode)
 
 
-def build(folder, targets):
+# Not Release: optimising across files takes longer than it is worth here.
+OPTIONS = ["-DCMAKE_BUILD_TYPE=RelWithDebInfo"]
+FUZZ_OPTIONS = ["-DCMAKE_C_COMPILER=clang-19", "-DMIGCHAT_FUZZ=ON", "-DMIGCHAT_SANITIZE=address,undefined"]
+
+
+def is_harness(test):
+    return test.startswith("fuzz/")
+
+
+def build(folder, test):
+    """Whether what the test runs could be built."""
     if not (folder / "build.ninja").exists():
-        # Not Release: optimising across files takes longer than it is worth here.
         subprocess.run(["cmake", "-G", "Ninja", "-S", folder.with_name("tree"), "-B", folder,
-                        "-DCMAKE_BUILD_TYPE=RelWithDebInfo"], check=True, stdout=subprocess.DEVNULL)
-    done = subprocess.run(["ninja", "-C", folder, "--quiet", *targets], capture_output=True, text=True, check=False)
+                        *(FUZZ_OPTIONS if is_harness(test) else OPTIONS)], check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(["ninja", "-C", folder, "--quiet", *targets_of(test)], capture_output=True, text=True,
+                          check=False)
     if done.returncode != 0:
-        sys.exit(f"it does not build:\n{done.stdout[-4000:]}")
+        print(done.stdout[-4000:])
+    return done.returncode == 0
 
 
 def targets_of(test):
+    if is_harness(test):
+        return ["fuzz"]
     if ".py" not in test:
         return [test.replace("/", ".")]
     # The programs that it puts its questions to.
@@ -122,14 +143,27 @@ def run_ended(command, env, log):
             raise
 
 
-def outcome_of(folder, test):
-    """passes, hangs, or fails, on its own account: not one that could not be found or run."""
-    build(folder, targets_of(test))
+def command_of(folder, test):
+    if is_harness(test):
+        # That of the copy, beside which it keeps what it finds.
+        return ["/usr/bin/python3", "-B", folder.with_name("tree") / "test/fuzz/fuzz.py", "--folder", folder,
+                "--runs", str(FUZZ_RUNS), "--seconds", str(FUZZ_S), test.removeprefix("fuzz/")]
     if ".py" not in test:
-        command = [folder / "test_bin" / test.replace("/", ".")]
-    else:
-        command = ["/usr/bin/python3", "-B", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider",
-                   f"--rootdir={ROOT / 'test'}", f"--basetemp={folder.with_name('files')}", ROOT / "test" / test]
+        return [folder / "test_bin" / test.replace("/", ".")]
+    return ["/usr/bin/python3", "-B", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider",
+            f"--rootdir={ROOT / 'test'}", f"--basetemp={folder.with_name('files')}", ROOT / "test" / test]
+
+
+def outcome_of(folder, test):
+    """passes, hangs, is not built, or fails, on its own account: not one that could not be found or run."""
+    if is_harness(test):
+        folder = folder.with_name("fuzz")
+        # What broke another mutant would be the first that this one is given.
+        shutil.rmtree(folder.with_name("tree") / "test/fuzz/crashers", ignore_errors=True)
+        shutil.rmtree(folder / "corpus", ignore_errors=True)
+    if not build(folder, test):
+        return "unbuilt"
+    command = command_of(folder, test)
     # Bound at once, as release is (-z now): binding at a first call, ld.so saves all registers on the stack, and what
     # they had of a password stays there.
     env = {**os.environ, "MIGCHAT_SERVER": str(folder / "migchat-server"), "LD_BIND_NOW": "1",
@@ -139,7 +173,7 @@ def outcome_of(folder, test):
     told = log.read_text(errors="replace")
     if status is None:
         return "hangs"
-    if status > 0 and "FAILED" not in told:
+    if status > 0 and ("SUMMARY: " if is_harness(test) else "FAILED") not in told:
         sys.exit(f"{test} did not run:\n{told[-6000:]}")
     return "fails" if status != 0 else "passes"
 
@@ -156,7 +190,7 @@ def tests_that_are_unfit(tree, folder, tests):
             yield test
 
 
-VERDICTS = {"fails": "caught", "passes": "SURVIVED", "hangs": "HUNG"}
+VERDICTS = {"fails": "caught", "passes": "SURVIVED", "hangs": "HUNG", "unbuilt": "UNBUILT"}
 
 
 def main():

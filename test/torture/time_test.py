@@ -9,17 +9,21 @@ import time
 
 import pytest
 
-from support import torture
+from support import metrics, torture
 from support.api import with_query
-from support.events import now, poll
+from support.events import EventStream, now, poll
 from support.http import SANITIZED, Connection, request_bytes
 from support.ledger import Crowd
 from support.server import Server
+from support.websocket import PING, TEXT, WebSocket
 
 LIBRARIES = "/usr/lib/*/faketime/libfaketimeMT.so.1"
 LASTS_S = torture.size(4, 600)
 JUMP_EVERY_S = 0.15
 HEAD_S, BODY_S, WAIT_S = 1.0, 1.5, 2
+HEARTBEAT_S = 15  # net/server.c
+BEATS = torture.size(1, 20)
+WRITE_S = 2
 IDLE_S = LASTS_S + 300  # far less than a jump
 EARLY_S = 0.05  # what is left of the clock's grain
 LATE_S = 1.5    # on a machine that does much else
@@ -63,9 +67,9 @@ class Clock:
 def fixture_clocked(tmp_path):
     (library,) = glob.glob(LIBRARIES)
     clock = Clock(tmp_path / "clock")
-    server = Server(tmp_path / "server", LD_PRELOAD=library, FAKETIME_TIMESTAMP_FILE=clock.path, FAKETIME_NO_CACHE=1,
+    server = Server(tmp_path / "server", flags=metrics.FLAGS, LD_PRELOAD=library, FAKETIME_TIMESTAMP_FILE=clock.path, FAKETIME_NO_CACHE=1,
                     FAKETIME_DONT_FAKE_MONOTONIC=1, MIGCHAT_HEAD_TIMEOUT_MS=int(HEAD_S * 1000),
-                    MIGCHAT_BODY_TIMEOUT_MS=int(BODY_S * 1000),
+                    MIGCHAT_BODY_TIMEOUT_MS=int(BODY_S * 1000), MIGCHAT_WRITE_TIMEOUT_MS=WRITE_S * 1000,
                     MIGCHAT_IDLE_TIMEOUT_MS=int(IDLE_S * 1000), MIGCHAT_RATE_LIMITS="on",
                     MIGCHAT_TYPING_RATE=f"{RATE_COUNT}/{RATE_S}", MIGCHAT_SIGNUP_RATE="off", MIGCHAT_LOGIN_RATE="off",
                     MIGCHAT_CLAIM_RATE="off")
@@ -149,3 +153,72 @@ def test_the_clock_jumps_and_nothing_depends_on_it(clocked, tell):
          f"{max(max(each) for each in late.values()):.2f} s late; {messages} messages in order; {taken[0]} requests "
          f"taken where {right:.0f} were allowed")
     assert right * 0.8 <= taken[0] <= right + 1
+
+
+def stream_beats(server, account):
+    """How late each heartbeat of a stream is that has nothing to say."""
+    begun_s = time.monotonic()
+    with EventStream(server.port, account.token) as following:
+        following.connection.chunk(time.monotonic() + HEARTBEAT_S)  # how to come back
+        for number in range(1, BEATS + 1):
+            assert following.connection.chunk(time.monotonic() + 2 * HEARTBEAT_S) == b":\n\n"
+            yield in_time(time.monotonic() - begun_s, number * HEARTBEAT_S)
+
+
+def socket_pings(server, account):
+    begun_s = time.monotonic()
+    number = 0
+    with WebSocket(server.port, account.token) as following:
+        while number < BEATS:
+            opcode, _ = following.frame(2 * HEARTBEAT_S)
+            assert opcode == PING or (opcode == TEXT and number == 0), opcode
+            if opcode == PING:
+                number += 1
+                yield in_time(time.monotonic() - begun_s, number * HEARTBEAT_S)
+
+
+def let_go_late_s(server, account, others):
+    """A reader that takes nothing is let go after its time, to a quarter of that (net/conn_write.c)."""
+    def count():
+        return metrics.Scrape(server)["migchat_streams", {"kind": "sse"}]
+
+    begun_s = time.monotonic()
+    with EventStream(server.port, account.token, since=f"{now(account).split(':')[0]}:0", receive_buffer=4096):
+        assert count() == others + 1
+        while count() > others:
+            time.sleep(0.02)  # what only a scrape tells
+        return in_time(time.monotonic() - begun_s, WRITE_S)
+
+
+def test_streams_and_writes_have_their_time_whatever_the_clock_says(clocked, tell):
+    server, clock = clocked
+    silent, alice, bob = (server.api.create() for _ in range(3))
+    for _ in range(100):
+        bob.send(alice, "m" * 40000)
+    late = {"heartbeat": [], "ping": [], "write": []}
+    faults = []
+
+    def beat(name, beats):
+        try:
+            late[name].extend(beats(server, silent))
+        except BaseException as fault:  # told by the test's own thread
+            faults.append(fault)
+            raise
+
+    threads = [threading.Thread(target=beat, args=each) for each in (("heartbeat", stream_beats),
+                                                                     ("ping", socket_pings))]
+    with clock:
+        for thread in threads:
+            thread.start()
+        while metrics.Scrape(server)["migchat_streams", {"kind": "sse"}] == 0 and not faults:
+            time.sleep(0.02)
+        # Not begun when the heartbeats may end before it does.
+        end_s = time.monotonic() + BEATS * HEARTBEAT_S - 2 * (WRITE_S + LATE_S)
+        while time.monotonic() < end_s and not faults:
+            late["write"].append(let_go_late_s(server, alice, 1))
+        for thread in threads:
+            thread.join()
+    assert not faults, faults
+    assert len(late["heartbeat"]) == len(late["ping"]) == BEATS and late["write"]
+    tell(f"{clock.jumps} jumps: " + ", ".join(f"{len(each)} x {name}, at most {max(each):.2f} s late"
+                                              for name, each in late.items()))
