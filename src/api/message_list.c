@@ -21,8 +21,7 @@
 #include "domain/message.h"
 #include "domain/name.h"
 
-/* With a text of eighty bytes, as most have. A guess that is too low costs a copy; one that is too
- * high, room that is not touched. */
+/* With a text of eighty bytes, as most have. A guess that is too low costs a copy. */
 #define ROW_USUAL_BYTES 256u
 
 static enum error list_begin(struct exchange *exchange, struct services *services,
@@ -31,7 +30,7 @@ static enum error with_user_find(struct exchange *exchange, struct services *ser
                                  int64_t *out_other_id);
 static enum error page_write(struct exchange *exchange, struct store *store);
 static enum error rows_write(struct exchange *exchange, struct store *store);
-static void page_reserve(struct buf *body, uint64_t rows);
+static void page_reserve(struct buf *body, const struct message_list_work *work);
 static enum error row_names_find(struct exchange *exchange, struct name_memo *memo,
                                  struct message_row *row);
 static enum list_row row_write(struct message_list_work *work, struct buf *body,
@@ -152,7 +151,7 @@ static enum error rows_write(struct exchange *exchange, struct store *store)
 
     name_memo_init(&memo, store, &exchange->arena);
     time_writer_init(&times);
-    page_reserve(&response->body, work->rows_left);
+    page_reserve(&response->body, work);
     while (work->rows_left > 0) {
         enum error error = store_walk_next(store, &is_found, &row.entry);
         if (error != OK) {
@@ -180,13 +179,18 @@ static enum error rows_write(struct exchange *exchange, struct store *store)
     return needs_link && is_found ? link_write(exchange, store, 0, work->walk.before_seq) : OK;
 }
 
-/* At once: a page that grows by doubling is copied as often as it doubles. */
-static void page_reserve(struct buf *body, uint64_t rows)
+/* At once: a page that grows by doubling is copied as often as it doubles. No more than the rows
+ * that there may be, since small answers are made in the room of those before them. */
+static void page_reserve(struct buf *body, const struct message_list_work *work)
 {
-    bool is_more_than_a_page = rows >= RESPONSE_PAGE_BYTES / ROW_USUAL_BYTES;
+    const struct message_walk *walk = &work->walk;
+    uint64_t rows =
+        work->head_seq > walk->after_seq ? (uint64_t)(work->head_seq - walk->after_seq) : 0;
 
-    (void)buf_reserve(body,
-                      is_more_than_a_page ? RESPONSE_PAGE_BYTES : (size_t)rows * ROW_USUAL_BYTES);
+    rows = rows < work->rows_left ? rows : work->rows_left;
+    (void)buf_reserve(body, rows < RESPONSE_PAGE_BYTES / ROW_USUAL_BYTES
+                                ? (size_t)rows * ROW_USUAL_BYTES
+                                : RESPONSE_PAGE_BYTES);
 }
 
 /* Those of the row that is cut are the ones it began with. */

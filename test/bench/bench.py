@@ -172,7 +172,8 @@ class Bench:
             counter.write_bytes(bytes(8))
             preload = {"LD_PRELOAD": self.tools.bin / "count_syncs.so", "BENCH_SYNC_COUNT": counter}
         with self.servers.running(name, database=database, body=body, cores=cores, preload=preload,
-                                  refuses_log_ins=workload.refuses_log_ins) as server:
+                                  refuses_log_ins=workload.refuses_log_ins,
+                                  keeps_answers=workload.keeps_answers) as server:
             pids.append(server.pid)
             if "before" in paths:
                 self.load(server, paths["before"], workload.connections, "--seconds", self.warm_s * 2)

@@ -110,6 +110,8 @@ def check(tools, update):
     print("| request | instructions | kept | change |\n|---|--:|--:|--:|")
     grown = []
     for name, value in found.items():
+        if name not in before:
+            raise BenchError(f"{KEPT.name} has no figure for '{name}'; --check --update keeps it")
         change = value / before[name] - 1
         print(f"| {name} | {value:,} | {before[name]:,} | {100 * change:+.1f} % |")
         if change > TOLERANCE:

@@ -45,10 +45,10 @@ def rows_of(bench, workload, verdicts):
     for name, rounds in measured.items():
         against = ""
         if name != MIGCHAT and ours:
-            ratios = [statistics.median(mine[field] / its[field] for mine, its in zip(ours, rounds)
-                                        if its.get(field))
-                      for field in ("per_s", "cpu_us")]
-            against = f"{ratios[0]:.2f} ×, CPU {ratios[1]:.2f}"
+            per_s, cpu = ([mine[field] / its[field] for mine, its in zip(ours, rounds) if its.get(field)]
+                          for field in ("per_s", "cpu_us"))
+            against = (f"{statistics.median(per_s):.2f} × {spread(per_s)}, "
+                       f"CPU {statistics.median(cpu):.2f} {spread(cpu)}")
         yield row(workload.text if name == MIGCHAT else "", name, per_second(rounds),
                   f"{middle(rounds, 'cpu_us'):,.1f}", latency(rounds), against,
                   bar_text(workload.key, verdicts) if name == MIGCHAT else "")
@@ -71,9 +71,13 @@ def middle(rounds, field):
 def per_second(rounds):
     values = [each["per_s"] for each in rounds]
     value = statistics.median(values)
-    spread = 50 * (max(values) - min(values)) / value
     syncs = f", {middle(rounds, 'sends_per_sync'):.0f} a fsync" if "sends_per_sync" in rounds[0] else ""
-    return f"{value:,.2f}/s ±{spread:.0f} %{syncs}" if value < 100 else f"{value:,.0f}/s ±{spread:.0f} %{syncs}"
+    return (f"{value:,.2f}/s" if value < 100 else f"{value:,.0f}/s") + f" {spread(values)}{syncs}"
+
+
+def spread(values):
+    """Half of what lies between the least and the most."""
+    return f"±{50 * (max(values) - min(values)) / statistics.median(values):.0f} %"
 
 
 def latency(rounds):
@@ -116,9 +120,15 @@ def bar_text(key, verdicts):
 
 def bars_reached(verdicts):
     """How many, and the others by name: one without a figure may have no row in the table."""
-    text = f"{sum(verdict.reached for verdict in verdicts)} of {len(verdicts)} bars reached."
-    missed = [f"{verdict.bar.workload}: {verdict.text()}" for verdict in verdicts if not verdict.reached]
-    return " ".join([text, *(["Not reached: " + "; ".join(missed) + "."] if missed else [])])
+    text = []
+    for what, wanted in (("bars", False), ("aims that are no bar", True)):
+        these = [verdict for verdict in verdicts if verdict.bar.is_aim == wanted]
+        missed = [f"{verdict.bar.workload}: {verdict.text()}" for verdict in these if not verdict.reached]
+        if these:
+            text += [f"{len(these) - len(missed)} of {len(these)} {what} reached."]
+        if missed:
+            text += [f"Not reached: {'; '.join(missed)}."]
+    return " ".join(text)
 
 
 def write_json(bench, verdicts, failure):

@@ -155,7 +155,7 @@ class Servers:
         self.work = tools.work
         (self.work / "logs").mkdir(parents=True, exist_ok=True)
 
-    def command(self, name, port, database=None, body=None, refuses_log_ins=False):
+    def command(self, name, port, database=None, body=None, refuses_log_ins=False, keeps_answers=True):
         """(command, environment, folder) of a server."""
         tools = self.tools
         env = {key: value for key, value in os.environ.items()
@@ -164,7 +164,8 @@ class Servers:
             # As its service starts it, which has no user to look for: that would load the system's
             # name services, half a megabyte where systemd's is installed.
             return ([tools.binary, "--user", "root", "--listen", "127.0.0.1", "--port", port, "--db", database,
-                     *(REFUSES_LOG_INS if refuses_log_ins else ("--rate-limits", "off"))], env, self.work)
+                     *(REFUSES_LOG_INS if refuses_log_ins else ("--rate-limits", "off")),
+                     *(() if keeps_answers else ("--kept-answers-bytes", "0"))], env, self.work)
         if name == RAW:
             return [tools.bin / "raw_epoll", port, *([body] if body else [])], env, self.work
         if name == UV:

@@ -12,6 +12,7 @@ READ, WRITE = 0, 1
 STATUS_ANY_LOAD = 0  # as in load.h: answered, or refused with 429 or 503
 OWN_NUMBER = "@" * 16  # load.c puts another number there each time
 SEND_PAIRS = 4_000
+SENDS_AT_HISTORY = 20_000  # as many as take a move of exactly-once keys and a checkpoint
 CREATES = 20  # at cost 12 a core makes five a second; a count, since a time would cut one in two
 LOOKED_AT = 4  # answers of each list workload that are read and checked in full
 
@@ -33,6 +34,7 @@ class Workload:
     background: object = None   # the same, for a second load generator that is not measured
     background_connections: int = 8
     two_cores: bool = False
+    keeps_answers: bool = True     # False: what was asked before is read from the database again
     refuses_log_ins: bool = False  # those beside it ask too often, but for the first
     sends: bool = False         # figures come with sends a fsync
     messages: bool = False      # the database is counted: it must have got those acknowledged, no more
@@ -177,20 +179,25 @@ def all_workloads():
     for power in range(3, 7):
         text = f"{10 ** power:,}"
         middle = power in (4, 5)
+        # A file of its own, so that its trees are as deep as they are then.
+        seed = "history" if power == 6 else f"history{power}"
         found += [
             Workload(f"page-1e{power}", f"page of 50 at a history of {text}", (MIGCHAT,),
-                     seed="history", connections=8, only_full=middle,
+                     seed=seed, connections=8, only_full=middle, keeps_answers=False,
                      rows=lists(f"history{power}x", 50, "/api/messages?limit=50", accounts=1)),
             Workload(f"conversations-1e{power}", f"conversations (50) at a history of {text}",
-                     (MIGCHAT,), seed="history", connections=8, only_full=middle,
+                     (MIGCHAT,), seed=seed, connections=8, only_full=middle, keeps_answers=False,
                      rows=lists(f"history{power}x", 50, "/api/conversations", accounts=1)),
-            Workload(f"send-1e{power}", f"send at a history of {text}", (MIGCHAT,), seed="history",
-                     count=5_000, only_full=middle, messages=True, rows=send_from(f"history{power}x")),
+            Workload(f"send-1e{power}", f"send at a history of {text}", (MIGCHAT,), seed=seed, only_full=middle,
+                     count=SENDS_AT_HISTORY, messages=True, rows=send_from(f"history{power}x")),
         ]
     found += [
         Workload("create", "create", (MIGCHAT, BARE), connections=4, count=CREATES, rows=creates),
         Workload("health-beside-hashing", "health, 4 connections, beside sign-ups and log-ins", (MIGCHAT,),
                  connections=4, writes=True, rows=health, background=creates_and_logins),
+        Workload("health-two-cores", "health, 4 connections, two cores, beside sign-ups and log-ins", (MIGCHAT,),
+                 connections=4, writes=True, two_cores=True, only_full=True, rows=health,
+                 background=creates_and_logins),
         Workload("send-two-cores", "send, 64 connections, two cores", (MIGCHAT,), writes=True,
                  two_cores=True, messages=True, rows=sends()),
         Workload("send-beside-hashing", "send, 64 connections, two cores, beside sign-ups and log-ins", (MIGCHAT,),

@@ -60,3 +60,17 @@ def test_what_was_not_asked_for_is_not_judged():
     assert bars.judge({}, {"start-empty"})[0].bar.workload == "start-empty"
     assert len(bars.judge({}, {"start-empty"})) == 1
     assert bars.judge({}, set()) == []
+
+
+def test_aims_are_counted_apart():
+    verdicts = bars.judge({"health-two-cores": {MIGCHAT: [{"p99_us": 900.0}]}, "start-empty": {MIGCHAT: START}},
+                          {"health-two-cores", "start-empty", "start-history"})
+    assert report.bars_reached(verdicts) == (
+        "1 of 2 bars reached. Not reached: start-history: ≤ 20 ms: **not measured**. "
+        "1 of 1 aims that are no bar reached.")
+
+
+def test_what_a_history_costs_is_not_asked_of_kept_answers():
+    at_history = [each for each in workloads.all_workloads() if each.key.startswith(("page-1e", "conversations-1e"))]
+    assert len(at_history) == 8 and not any(each.keeps_answers for each in at_history)
+    assert len({each.seed for each in at_history}) == 4, "trees of one file are as deep for all"

@@ -46,8 +46,8 @@ def test_a_row_that_is_wrong_is_found(name):
 
 def test_a_row_that_is_right_is_not():
     for test in (TEST, "contract/log_contract_test.fake", "fault/power_cut_test", "api/blocks_test.py",
-                 "fuzz/cursor", "api/blocks_test.py::test_blocks_outlive_the_process", "torture/idle_test.py::test_idle_streams_cost_"
-                 "little[socket]"):
+                 "fuzz/cursor", "api/blocks_test.py::test_blocks_outlive_the_process",
+                 "torture/idle_test.py::test_idle_streams_cost_little[socket]"):
         assert not list(mutations.faults_of([[*GOOD[:3], test, "why"]], ROOT)), test
 
 
@@ -94,7 +94,8 @@ def test_only_a_test_that_failed_has_noticed(tmp_path, monkeypatch, script, want
 
 
 @pytest.mark.parametrize("script, wanted", (
-    ("echo 'SUMMARY: libFuzzer: deadly signal'; exit 1", "fails"), ("exit 0", "passes"), ("exit 1", None)))
+    ("echo 'SUMMARY: libFuzzer: deadly signal'; exit 1", "fails"), ("exit 0", "passes"), ("exit 1", None),
+    ("echo 'cursor: did not end'; exit 1", "hangs")))
 def test_a_harness_is_given_nothing_that_broke_another_mutant(tmp_path, monkeypatch, script, wanted):
     found = tmp_path / "tree/test/fuzz/crashers/cursor/found"
     corpus = tmp_path / "fuzz/corpus/cursor/found"

@@ -8,7 +8,7 @@ A test that fails on the copy as it is would seem to notice anything: each is ru
 One that does not end in DEADLINE_S is ended: nobody knows whether it would have noticed, so it counts as not caught.
 So does one that does not build: its script is at fault.
 
-A harness of test/fuzz is a test, too: fuzz/NAME, which has to notice within FUZZ_RUNS inputs.
+A harness of test/fuzz is a test, too: fuzz/NAME, which has to notice within FUZZ_RUNS inputs, in FUZZ_S at most.
 """
 
 import argparse
@@ -171,7 +171,7 @@ def outcome_of(folder, test):
     log = folder.with_name("last.log")
     status = run_ended(command, env, log)
     told = log.read_text(errors="replace")
-    if status is None:
+    if status is None or (is_harness(test) and "did not end" in told):
         return "hangs"
     if status > 0 and ("SUMMARY: " if is_harness(test) else "FAILED") not in told:
         sys.exit(f"{test} did not run:\n{told[-6000:]}")

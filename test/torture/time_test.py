@@ -67,8 +67,9 @@ class Clock:
 def fixture_clocked(tmp_path):
     (library,) = glob.glob(LIBRARIES)
     clock = Clock(tmp_path / "clock")
-    server = Server(tmp_path / "server", flags=metrics.FLAGS, LD_PRELOAD=library, FAKETIME_TIMESTAMP_FILE=clock.path, FAKETIME_NO_CACHE=1,
-                    FAKETIME_DONT_FAKE_MONOTONIC=1, MIGCHAT_HEAD_TIMEOUT_MS=int(HEAD_S * 1000),
+    server = Server(tmp_path / "server", flags=metrics.FLAGS, LD_PRELOAD=library,
+                    FAKETIME_TIMESTAMP_FILE=clock.path, FAKETIME_NO_CACHE=1, FAKETIME_DONT_FAKE_MONOTONIC=1,
+                    MIGCHAT_HEAD_TIMEOUT_MS=int(HEAD_S * 1000),
                     MIGCHAT_BODY_TIMEOUT_MS=int(BODY_S * 1000), MIGCHAT_WRITE_TIMEOUT_MS=WRITE_S * 1000,
                     MIGCHAT_IDLE_TIMEOUT_MS=int(IDLE_S * 1000), MIGCHAT_RATE_LIMITS="on",
                     MIGCHAT_TYPING_RATE=f"{RATE_COUNT}/{RATE_S}", MIGCHAT_SIGNUP_RATE="off", MIGCHAT_LOGIN_RATE="off",
@@ -186,6 +187,7 @@ def let_go_late_s(server, account, others):
     with EventStream(server.port, account.token, since=f"{now(account).split(':')[0]}:0", receive_buffer=4096):
         assert count() == others + 1
         while count() > others:
+            assert time.monotonic() < begun_s + WRITE_S + LATE_S, "who takes nothing is not let go"
             time.sleep(0.02)  # what only a scrape tells
         return in_time(time.monotonic() - begun_s, WRITE_S)
 
@@ -210,8 +212,8 @@ def test_streams_and_writes_have_their_time_whatever_the_clock_says(clocked, tel
     with clock:
         for thread in threads:
             thread.start()
-        while metrics.Scrape(server)["migchat_streams", {"kind": "sse"}] == 0 and not faults:
-            time.sleep(0.02)
+        while metrics.Scrape(server)["migchat_streams", {"kind": "sse"}] == 0 and threads[0].is_alive():
+            time.sleep(0.02)  # what only a scrape tells
         # Not begun when the heartbeats may end before it does.
         end_s = time.monotonic() + BEATS * HEARTBEAT_S - 2 * (WRITE_S + LATE_S)
         while time.monotonic() < end_s and not faults:
