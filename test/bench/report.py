@@ -11,7 +11,7 @@ from followers import KINDS
 from servers import MIGCHAT
 
 MB = 1_000_000
-HEAD = ("workload", "server", "figure", "CPU µs each", "p50 / p99 ms", "MigChat against it", "bar")
+HEAD = ("workload", "server", "figure", "CPU µs each", "p50 / p99 / max ms", "MigChat against it", "bar")
 
 
 def table(bench, chosen, verdicts, took_s, failure):
@@ -83,7 +83,8 @@ def spread(values):
 def latency(rounds):
     if "p50_us" not in rounds[0]:
         return ""
-    return f"{middle(rounds, 'p50_us') / 1e3:.2f} / {middle(rounds, 'p99_us') / 1e3:.2f}"
+    fields = [field for field in ("p50_us", "p99_us", "max_us") if field in rounds[0]]
+    return " / ".join(f"{middle(rounds, field) / 1e3:.2f}" for field in fields)
 
 
 def figure(found):
