@@ -9,6 +9,9 @@
  * file `exchanged`, every sync fails after two names were exchanged. While it holds a file
  * `accept`, there is no descriptor on the machine for who connects. A file
  * `accepts_without_descriptor` of eight bytes counts how often there was none, really or so.
+ *
+ * MIGCHAT_FAULT_AT ("KIND NUMBER ERRNO once|stays") lets a call fail that is counted from the start.
+ * A file `nth` (struct nth) that is there then does so while the process runs.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -25,7 +28,32 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Shared with the test. */
+struct nth {
+    _Atomic int64_t left; /* calls of this kind up to the one that fails; 0: none */
+    _Atomic int64_t has_failed;
+    char kind[8];
+    int64_t error;
+};
+
+static struct nth *nth;
 static bool has_exchanged;
+
+__attribute__((constructor)) static void nth_open(void)
+{
+    const char *folder = getenv("MIGCHAT_FAULT_FOLDER");
+    char path[4096];
+
+    snprintf(path, sizeof(path), "%s/nth", folder == NULL ? "" : folder);
+    int file = folder == NULL ? -1 : open(path, O_RDWR | O_CLOEXEC);
+    void *page = file < 0 ? MAP_FAILED
+                          : mmap(NULL, sizeof(*nth), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+
+    nth = page == MAP_FAILED ? NULL : page;
+    if (file >= 0) {
+        close(file);
+    }
+}
 
 static bool fault_is_on(const char *name)
 {
@@ -74,9 +102,27 @@ static void tell(const char *name)
     close(open(path, O_WRONLY | O_CREAT, 0600));
 }
 
-/* Whether this is the call that MIGCHAT_FAULT_AT means, or one behind it; sets errno. */
+/* Sets errno. */
+static bool is_nth(int file, const char *kind)
+{
+    int kept = errno;
+    bool is_it = nth != NULL && atomic_load(&nth->left) > 0 &&
+                 strncmp(kind, nth->kind, sizeof(nth->kind)) == 0 && file_is_database(file) &&
+                 atomic_fetch_sub(&nth->left, 1) == 1;
+
+    errno = is_it ? (int)nth->error : kept;
+    if (is_it) {
+        atomic_store(&nth->has_failed, 1);
+    }
+    return is_it;
+}
+
+/* Whether this is the call that is to fail, or one behind it; sets errno. */
 static bool is_the_one(int file, const char *kind)
 {
+    if (is_nth(file, kind)) {
+        return true;
+    }
     static atomic_long calls;
     const char *setting = getenv("MIGCHAT_FAULT_AT");
     char wanted[16];
