@@ -10,8 +10,8 @@
  * `accept`, there is no descriptor on the machine for who connects. A file
  * `accepts_without_descriptor` of eight bytes counts how often there was none, really or so.
  *
- * MIGCHAT_FAULT_AT ("KIND NUMBER ERRNO once|stays") lets a call fail that is counted from the start.
- * A file `nth` (struct nth) that is there then does so while the process runs.
+ * MIGCHAT_FAULT_AT ("KIND NUMBER ERRNO once|stays") lets a call fail that is counted from the
+ * start. A file `nth` (struct nth) that is there then does so while the process runs.
  */
 #include <dlfcn.h>
 #include <errno.h>
