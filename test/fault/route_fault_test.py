@@ -100,5 +100,5 @@ def test_a_request_for_which_the_disk_fails(tmp_path, disk, tell, kind, error):
     assert failed > 0
     operations = {(method, path) for method, path, *_ in contract.operations()}
     assert succeeded == operations, f"never tried, or never done: {operations ^ succeeded}"
-    tell(f"{len(requests.rows)} requests, {failed} calls failed: {refused} answered 503 {dict(crowd.refused)}, {exits} ended "
-         "the server, and the others were not needed")
+    tell(f"{len(requests.rows)} requests, {failed} calls failed: {refused} answered 503 {dict(crowd.refused)}, {exits} "
+         "ended the server, and the others were not needed")
