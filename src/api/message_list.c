@@ -18,6 +18,7 @@
 #include "api/services.h"
 #include "api/work.h"
 #include "base/log.h"
+#include "base/require.h"
 #include "domain/message.h"
 #include "domain/name.h"
 
@@ -180,12 +181,18 @@ static enum error rows_write(struct exchange *exchange, struct store *store)
 }
 
 /* At once: a page that grows by doubling is copied as often as it doubles. No more than the rows
- * that there may be, since small answers are made in the room of those before them. */
+ * that there may be, since small answers are made in the room of those before them; how many there
+ * are of one conversation is not known. */
 static void page_reserve(struct buf *body, const struct message_list_work *work)
 {
     const struct message_walk *walk = &work->walk;
-    uint64_t rows =
-        work->head_seq > walk->after_seq ? (uint64_t)(work->head_seq - walk->after_seq) : 0;
+    int64_t last_seq = walk->before_seq <= work->head_seq ? walk->before_seq - 1 : work->head_seq;
+
+    REQUIRE(body->len == 0);
+    if (walk->other_id != 0 || last_seq <= walk->after_seq) {
+        return;
+    }
+    uint64_t rows = (uint64_t)(last_seq - walk->after_seq);
 
     rows = rows < work->rows_left ? rows : work->rows_left;
     (void)buf_reserve(body, rows < RESPONSE_PAGE_BYTES / ROW_USUAL_BYTES

@@ -1,5 +1,6 @@
-"""The n-th call of the disk fails, for every n of a request to every route: the answer is right or a 503, or the server
-ends as designed, and the request once more finds that done what was answered, and nothing else."""
+"""The n-th call of the disk fails, for every n of a request to every route: the answer is right or a 503; only a sync
+that fails ends the server, and always; a message that was acknowledged is there; and the request once more is answered
+as after the first answer it is to be."""
 
 import errno
 import mmap
@@ -10,12 +11,14 @@ import pytest
 
 from support import contract, torture
 from support.every_route import Requests, repeat, try_row
+from support.http import Closed
 from support.ledger import Crowd
 from support.server import START_DEADLINE_S, Server, run
 
 # Nothing was done; outcome_unknown: perhaps.
 REFUSALS = {"store_failed", "disk_full", "outcome_unknown", "overloaded", "migrating", "draining"}
 TRIES_MAX = 200  # calls of one request; a guard against a test without end
+NOT_WRITTEN = ("POST", "/api/typing")
 
 
 class Nth:
@@ -44,14 +47,32 @@ def is_done_again(server, row):
     """False when the server has ended, or is about to: then it may refuse what comes."""
     try:
         return repeat(server, row)
-    except AssertionError:
+    except AssertionError as wrong:
+        if "came: 503" not in str(wrong):
+            raise
         try:
             server.process.wait(START_DEADLINE_S)
         except subprocess.TimeoutExpired:
-            pass
-        if server.process.returncode is None:
-            raise
+            raise wrong from None
         return False
+
+
+def is_kept(server, account, content):
+    """Whether the message is in the log; None when the server has ended, or is about to."""
+    account.api = server.api
+    try:
+        answer = account.get("/api/messages?limit=5")
+    except (Closed, OSError):
+        return None
+    return None if answer.status == 503 else content in {row["content"] for row in answer.expect(200).json()}
+
+
+def end(server):
+    """It has a failed sync behind it: it ends, by itself and orderly."""
+    server.process.wait(START_DEADLINE_S)
+    assert server.process.returncode > 0, server.log()
+    server.wait_exit(None)
+    server.start()
 
 
 @pytest.mark.slow
@@ -66,8 +87,8 @@ def test_a_request_for_which_the_disk_fails(tmp_path, disk, tell, kind, error):
     for number in range(30):
         alice.send(torture.chance(number), bob)
     requests = Requests(crowd)
-    failed = exits = refused = 0
-    succeeded = set()
+    failed = exits = refused = closed = 0
+    succeeded, written, met = set(), set(), set()
     for make in requests.rows:
         for number in range(1, TRIES_MAX):
             row = make()
@@ -78,18 +99,29 @@ def test_a_request_for_which_the_disk_fails(tmp_path, disk, tell, kind, error):
             nth.fail(kind, number, error)
             status = try_row(server, row, crowd, REFUSALS)
             nth.heal()
-            if not is_done_again(server, row):
-                assert nth.has_failed and error != errno.ENOSPC, server.log()
-                server.wait_exit(None)
+            kept = is_kept(server, alice.account, row.sent.content) if row.sent and status == 200 else True
+            if kept is None or not is_done_again(server, row):
+                assert nth.has_failed and kind == "sync", server.log()
+                end(server)
                 exits += 1
-                server.start()
+                kept = kept or is_kept(server, alice.account, row.sent.content)
+                assert kept, "what was acknowledged is gone"
                 assert repeat(server, row)
-            # Asked behind it all: the writer may have had something left to do behind the answer.
+            elif nth.has_failed and kind == "sync":
+                # The writer had something left to do behind the answer.
+                end(server)
+                exits += 1
+            assert kept, "what was acknowledged is gone"
+            # Cut is an answer of which a page could not be read.
+            assert status > 0 or kind in ("read", "sync"), f"{row.operation} was not answered"
             failed += nth.has_failed
             refused += status >= 500
+            closed += status == 0
+            met |= {row.operation} if nth.has_failed else set()
             if not nth.has_failed:
                 assert status == row.right, f"{row.operation} is answered {status}, and the disk was well"
                 succeeded |= {row.operation} if status < 400 else set()
+                written |= {row.operation} if status < 400 and row.method != "GET" else set()
                 break
         else:
             raise AssertionError(f"{row.operation} uses the disk without end")
@@ -97,8 +129,10 @@ def test_a_request_for_which_the_disk_fails(tmp_path, disk, tell, kind, error):
     server.stop()
     checked = run("verify", server.database)
     assert checked.returncode == 0, checked.stderr
-    assert failed > 0
+    assert exits == (failed if kind == "sync" else 0) and not (kind == "short" and refused)
+    wanted = {("GET", "/api/messages")} if kind == "read" else written - {NOT_WRITTEN}
+    assert met >= wanted, f"not met: {wanted - met}"
     operations = {(method, path) for method, path, *_ in contract.operations()}
     assert succeeded == operations, f"never tried, or never done: {operations ^ succeeded}"
-    tell(f"{len(requests.rows)} requests, {failed} calls failed: {refused} answered 503 {dict(crowd.refused)}, {exits} "
-         "ended the server, and the others were not needed")
+    tell(f"{len(requests.rows)} requests, {failed} calls failed: {refused} answered 503 {dict(crowd.refused)}, {closed} "
+         f"cut, {exits} ended the server, and the others were not needed")

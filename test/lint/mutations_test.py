@@ -95,7 +95,7 @@ def test_only_a_test_that_failed_has_noticed(tmp_path, monkeypatch, script, want
 
 @pytest.mark.parametrize("script, wanted", (
     ("echo 'SUMMARY: libFuzzer: deadly signal'; exit 1", "fails"), ("exit 0", "passes"), ("exit 1", None),
-    ("echo 'cursor: did not end'; exit 1", "hangs")))
+    ("echo 'cursor: did not end'; exit 1", "hangs"), ("echo 'SUMMARY: libFuzzer: timeout'; exit 1", "hangs")))
 def test_a_harness_is_given_nothing_that_broke_another_mutant(tmp_path, monkeypatch, script, wanted):
     found = tmp_path / "tree/test/fuzz/crashers/cursor/found"
     corpus = tmp_path / "fuzz/corpus/cursor/found"

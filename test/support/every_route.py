@@ -260,6 +260,7 @@ def try_row(server, row, crowd, refusals):
     if response.status >= 500:
         code = response.code
         crowd.refused[code] = crowd.refused.get(code, 0) + 1
+        assert response.status == 503, response.describe()
         assert row.target == "/readyz" or code is None or code in refusals, response.describe()
     else:
         assert response.status == row.right, f"not {row.right}\n{response.describe()}"
@@ -274,6 +275,8 @@ def repeat(server, row):
     except (Closed, OSError):
         return False
     assert response.status in row.right_again(), f"not {row.right_again()}\n{response.describe()}"
+    if row.method == "GET" and row.holds is not None:
+        assert row.holds(response.json()), f"it does not hold\n{response.describe()}"
     if row.sent is not None:
         row.sent.message_id = response.json()["message_id"]
     return True

@@ -26,6 +26,8 @@ LIST = pathlib.Path(__file__).with_name("mutations.tsv")
 DEADLINE_S = 600
 FUZZ_RUNS = 300_000
 FUZZ_S = 60
+CRASHERS = "test/fuzz/crashers"
+NO_FINDING = "did not end|SUMMARY: libFuzzer: (timeout|out-of-memory)"
 COLUMNS = 5
 
 
@@ -158,8 +160,11 @@ def outcome_of(folder, test):
     """passes, hangs, is not built, or fails, on its own account: not one that could not be found or run."""
     if is_harness(test):
         folder = folder.with_name("fuzz")
-        # What broke another mutant would be the first that this one is given.
-        shutil.rmtree(folder.with_name("tree") / "test/fuzz/crashers", ignore_errors=True)
+        # What was found with another mutant would be the first that this one is given.
+        crashers = folder.with_name("tree") / CRASHERS
+        for found in crashers.rglob("*"):
+            if found.is_file() and not (ROOT / CRASHERS / found.relative_to(crashers)).exists():
+                found.unlink()
         shutil.rmtree(folder / "corpus", ignore_errors=True)
     if not build(folder, test):
         return "unbuilt"
@@ -171,7 +176,7 @@ def outcome_of(folder, test):
     log = folder.with_name("last.log")
     status = run_ended(command, env, log)
     told = log.read_text(errors="replace")
-    if status is None or (is_harness(test) and "did not end" in told):
+    if status is None or (is_harness(test) and re.search(NO_FINDING, told)):
         return "hangs"
     if status > 0 and ("SUMMARY: " if is_harness(test) else "FAILED") not in told:
         sys.exit(f"{test} did not run:\n{told[-6000:]}")
