@@ -134,5 +134,5 @@ def test_a_request_for_which_the_disk_fails(tmp_path, disk, tell, kind, error):
     assert met >= wanted, f"not met: {wanted - met}"
     operations = {(method, path) for method, path, *_ in contract.operations()}
     assert succeeded == operations, f"never tried, or never done: {operations ^ succeeded}"
-    tell(f"{len(requests.rows)} requests, {failed} calls failed: {refused} answered 503 {dict(crowd.refused)}, {closed} "
-         f"cut, {exits} ended the server, and the others were not needed")
+    tell(f"{len(requests.rows)} requests, {failed} calls failed: {refused} answered 503 {dict(crowd.refused)}, "
+         f"{closed} cut, {exits} ended the server, and the others were not needed")

@@ -157,8 +157,8 @@ def test_the_clock_jumps_and_nothing_depends_on_it(clocked, tell):
 
 
 def beat_late_s(times_s):
-    """Of the beat that comes now, behind those of times_s, by the one before; none is early by the first, since a reader
-    that was late itself would find the next one early."""
+    """Of the beat that comes now, behind those of times_s, by the one before; none is early by the first, since a
+    reader that was late itself would find the next one early."""
     times_s.append(time.monotonic())
     assert times_s[-1] - times_s[0] >= (len(times_s) - 1) * HEARTBEAT_S - EARLY_S, f"early: {times_s}"
     late_s = times_s[-1] - times_s[-2] - HEARTBEAT_S
