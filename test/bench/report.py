@@ -81,8 +81,6 @@ def spread(values):
 
 
 def latency(rounds):
-    if "p50_us" not in rounds[0]:
-        return ""
     fields = [field for field in ("p50_us", "p99_us", "max_us") if field in rounds[0]]
     return " / ".join(f"{middle(rounds, field) / 1e3:.2f}" for field in fields)
 
