@@ -9,10 +9,9 @@ import pytest
 
 from support import torture
 from support.http import SLOWNESS
-from support.ledger import Crowd
+from support.ledger import DISK_REFUSALS, Crowd
 from support.server import START_DEADLINE_S, Server
 
-REFUSALS = {"store_failed", "disk_full", "outcome_unknown", "overloaded", "migrating", "draining"}
 DONE_AT_LEAST = 25
 PATIENCE_S = 20 * SLOWNESS
 LIVES_MAX = 40  # with one database: its logs grow, and the judgement with them
@@ -79,7 +78,7 @@ class Faulty:
             self.wait(lambda: self.crowd.acknowledged >= done)
             if "write" in spec and str(errno.ENOSPC) in spec:
                 assert self.exits == exits, "a full disk ended it"
-        assert set(self.crowd.refused) <= REFUSALS, self.crowd.refused
+        assert set(self.crowd.refused) <= DISK_REFUSALS, self.crowd.refused
         self.crowd.judge()
         return self.has_failed()
 

@@ -39,20 +39,30 @@ struct nth {
 static struct nth *nth;
 static bool has_exchanged;
 
-__attribute__((constructor)) static void nth_open(void)
+/* A file of the folder as memory; NULL when there is none, or no descriptor for it. */
+static void *page_shared(const char *name, size_t bytes)
 {
     const char *folder = getenv("MIGCHAT_FAULT_FOLDER");
     char path[4096];
 
-    snprintf(path, sizeof(path), "%s/nth", folder == NULL ? "" : folder);
-    int file = folder == NULL ? -1 : open(path, O_RDWR | O_CLOEXEC);
-    void *page = file < 0 ? MAP_FAILED
-                          : mmap(NULL, sizeof(*nth), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-
-    nth = page == MAP_FAILED ? NULL : page;
-    if (file >= 0) {
-        close(file);
+    if (folder == NULL) {
+        return NULL;
     }
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    int file = open(path, O_RDWR | O_CLOEXEC);
+
+    if (file < 0) {
+        return NULL;
+    }
+    void *page = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+
+    close(file);
+    return page == MAP_FAILED ? NULL : page;
+}
+
+__attribute__((constructor)) static void nth_open(void)
+{
+    nth = page_shared("nth", sizeof(*nth));
 }
 
 static bool fault_is_on(const char *name)
@@ -276,20 +286,11 @@ static _Atomic uint64_t *lacks_open(void)
 {
     static _Atomic uint64_t *lacks;
     static bool is_open;
-    const char *folder = getenv("MIGCHAT_FAULT_FOLDER");
-    char path[4096];
 
-    if (is_open || folder == NULL) {
-        return lacks;
+    if (!is_open) {
+        lacks = page_shared("accepts_without_descriptor", sizeof(*lacks));
+        is_open = true;
     }
-    snprintf(path, sizeof(path), "%s/accepts_without_descriptor", folder);
-    int file = open(path, O_RDWR | O_CLOEXEC);
-    void *page = file < 0 ? MAP_FAILED
-                          : mmap(NULL, sizeof(*lacks), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-
-    lacks = page == MAP_FAILED ? NULL : page;
-    is_open = true;
-    close(file);
     return lacks;
 }
 

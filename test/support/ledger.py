@@ -18,6 +18,8 @@ from support.http import ANSWER_DEADLINE_S, Closed, Connection, Silent, request_
 
 REPEAT_DEADLINE_S = 4 * ANSWER_DEADLINE_S
 LATEST_MAX = 20
+# Of a server whose disk fails: nothing was done; outcome_unknown: perhaps.
+DISK_REFUSALS = {"store_failed", "disk_full", "outcome_unknown", "overloaded", "migrating", "draining"}
 
 WEIGHTS = (("send", 56), ("send_once", 10), ("look", 8), ("mark_read", 10), ("rename", 2), ("sign_up", 3),
            ("sessions", 4), ("upload", 2), ("claim", 5))

@@ -186,15 +186,16 @@ def socket_pings(server, account):
                 yield beat_late_s(times_s)
 
 
+def streams_open(server):
+    return metrics.Scrape(server)["migchat_streams", {"kind": "sse"}]
+
+
 def let_go_late_s(server, account, others):
     """A reader that takes nothing is let go after its time, to a quarter of that (net/conn_write.c)."""
-    def count():
-        return metrics.Scrape(server)["migchat_streams", {"kind": "sse"}]
-
     begun_s = time.monotonic()
     with EventStream(server.port, account.token, since=f"{now(account).split(':')[0]}:0", receive_buffer=4096):
-        assert count() == others + 1
-        while count() > others:
+        assert streams_open(server) == others + 1
+        while streams_open(server) > others:
             assert time.monotonic() < begun_s + WRITE_S + LATE_S, "who takes nothing is not let go"
             time.sleep(0.02)  # what only a scrape tells
         return in_time(time.monotonic() - begun_s, WRITE_S)
@@ -220,7 +221,7 @@ def test_streams_and_writes_have_their_time_whatever_the_clock_says(clocked, tel
     with clock:
         for thread in threads:
             thread.start()
-        while metrics.Scrape(server)["migchat_streams", {"kind": "sse"}] == 0 and threads[0].is_alive():
+        while streams_open(server) == 0 and threads[0].is_alive():
             time.sleep(0.02)  # what only a scrape tells
         # Not begun when the heartbeats may end before it does.
         end_s = time.monotonic() + BEATS * HEARTBEAT_S - 2 * (WRITE_S + LATE_S)
