@@ -25,6 +25,18 @@
 /* With a text of eighty bytes, as most have. A guess that is too low costs a copy. */
 #define ROW_USUAL_BYTES 256u
 
+/* One page while it is written. */
+struct list_writer {
+    struct exchange *exchange;
+    struct name_memo memo;
+    struct time_writer times;
+    enum error error; /* of a row */
+    bool needs_link;
+    bool is_full;       /* rows are passed, for the link alone */
+    uint64_t rows_left; /* to pass, of those asked for */
+    int64_t last_seq;   /* of the last one asked for, as far as they were passed */
+};
+
 static enum error list_begin(struct exchange *exchange, struct services *services,
                              const struct page_params *params, int64_t other_id);
 static enum error with_user_find(struct exchange *exchange, struct services *services,
@@ -32,12 +44,12 @@ static enum error with_user_find(struct exchange *exchange, struct services *ser
 static enum error page_write(struct exchange *exchange, struct store *store);
 static enum error rows_write(struct exchange *exchange, struct store *store);
 static void page_reserve(struct buf *body, const struct message_list_work *work);
+static bool on_entry(void *argument, const struct entry *entry);
 static enum error row_names_find(struct exchange *exchange, struct name_memo *memo,
                                  struct message_row *row);
-static enum list_row row_write(struct message_list_work *work, struct buf *body,
-                               struct time_writer *times, const struct message_row *row);
-static enum error link_write(struct exchange *exchange, struct store *store, uint64_t rows_left,
-                             int64_t last_seq);
+static enum list_row row_write(struct list_writer *writer, const struct message_row *row);
+static bool page_end(struct list_writer *writer, uint64_t rows_left, int64_t last_seq);
+static bool row_pass(struct list_writer *writer, int64_t seq);
 
 enum error api_message_list(struct exchange *exchange, struct services *services)
 {
@@ -144,40 +156,23 @@ static enum error rows_write(struct exchange *exchange, struct store *store)
 {
     struct message_list_work *work = &exchange->work->messages;
     struct response *response = &exchange->response;
-    bool needs_link = work->is_paged && exchange->page == 0;
-    struct name_memo memo;
-    struct time_writer times;
-    struct message_row row;
-    bool is_found = true;
+    struct list_writer writer = {
+        .exchange = exchange,
+        .needs_link = work->is_paged && exchange->page == 0,
+    };
 
-    name_memo_init(&memo, store, &exchange->arena);
-    time_writer_init(&times);
+    REQUIRE(work->rows_left > 0);
+    name_memo_init(&writer.memo, store, &exchange->arena);
+    time_writer_init(&writer.times);
     page_reserve(&response->body, work);
-    while (work->rows_left > 0) {
-        enum error error = store_walk_next(store, &is_found, &row.entry);
-        if (error != OK) {
-            return error;
-        }
-        if (!is_found) {
-            break;
-        }
-        if (row.entry.seq > work->head_seq) {
-            continue; /* came while the list was read */
-        }
-        error = row_names_find(exchange, &memo, &row);
-        if (error != OK) {
-            return error;
-        }
-        if (row_write(work, &response->body, &times, &row) != LIST_ROW_WRITTEN) {
-            response->has_more = true;
-            return needs_link ? link_write(exchange, store, work->rows_left - 1, row.entry.seq)
-                              : OK;
-        }
-        work->rows_left--;
-        work->walk.before_seq = row.entry.seq;
+    enum error error = store_walk_each(store, on_entry, &writer);
+    if (error == OK) {
+        error = writer.error;
     }
-    list_page_close(&work->page, &response->body);
-    return needs_link && is_found ? link_write(exchange, store, 0, work->walk.before_seq) : OK;
+    if (error == OK && !response->has_more) {
+        list_page_close(&work->page, &response->body);
+    }
+    return error;
 }
 
 /* At once: a page that grows by doubling is copied as often as it doubles. No more than the rows
@@ -200,6 +195,31 @@ static void page_reserve(struct buf *body, const struct message_list_work *work)
                                 : RESPONSE_PAGE_BYTES);
 }
 
+static bool on_entry(void *argument, const struct entry *entry)
+{
+    struct list_writer *writer = argument;
+    struct message_list_work *work = &writer->exchange->work->messages;
+    struct message_row row = {.entry = *entry};
+
+    if (entry->seq > work->head_seq) {
+        return true; /* came while the list was read */
+    }
+    if (writer->is_full) {
+        return row_pass(writer, entry->seq);
+    }
+    writer->error = row_names_find(writer->exchange, &writer->memo, &row);
+    if (writer->error != OK) {
+        return false;
+    }
+    if (row_write(writer, &row) != LIST_ROW_WRITTEN) {
+        writer->exchange->response.has_more = true;
+        return page_end(writer, work->rows_left - 1, entry->seq);
+    }
+    work->rows_left--;
+    work->walk.before_seq = entry->seq;
+    return work->rows_left > 0 || page_end(writer, 0, entry->seq);
+}
+
 /* Those of the row that is cut are the ones it began with. */
 static enum error row_names_find(struct exchange *exchange, struct name_memo *memo,
                                  struct message_row *row)
@@ -218,11 +238,13 @@ static enum error row_names_find(struct exchange *exchange, struct name_memo *me
     return message_row_find_names(row, exchange->account_id, memo);
 }
 
-static enum list_row row_write(struct message_list_work *work, struct buf *body,
-                               struct time_writer *times, const struct message_row *row)
+static enum list_row row_write(struct list_writer *writer, const struct message_row *row)
 {
+    struct message_list_work *work = &writer->exchange->work->messages;
+    struct buf *body = &writer->exchange->response.body;
     char *at = list_page_row_begin(&work->page, body, message_row_max_bytes(row));
-    enum list_row written = list_page_row_end(&work->page, body, message_row_put(at, times, row));
+    enum list_row written =
+        list_page_row_end(&work->page, body, message_row_put(at, &writer->times, row));
 
     if (written == LIST_ROW_CUT) {
         work->cut_seq = row->entry.seq;
@@ -232,23 +254,25 @@ static enum list_row row_write(struct message_list_work *work, struct buf *body,
     return written;
 }
 
-/* Walks on over the rows that are still asked for; a row behind them is what the link tells. */
-static enum error link_write(struct exchange *exchange, struct store *store, uint64_t rows_left,
-                             int64_t last_seq)
-{
-    struct entry entry;
-    bool is_found = false;
+/* ---- behind the page -------------------------------------------------------------------------*/
 
-    for (;;) {
-        enum error error = store_walk_next(store, &is_found, &entry);
-        if (error != OK || !is_found) {
-            return error;
-        }
-        if (rows_left == 0) {
-            next_link_add(exchange, last_seq);
-            return OK;
-        }
-        rows_left--;
-        last_seq = entry.seq;
+/* Whether the walk goes on: over the rows that are still asked for, to see whether there is one
+ * more. */
+static bool page_end(struct list_writer *writer, uint64_t rows_left, int64_t last_seq)
+{
+    writer->is_full = true;
+    writer->rows_left = rows_left;
+    writer->last_seq = last_seq;
+    return writer->needs_link;
+}
+
+static bool row_pass(struct list_writer *writer, int64_t seq)
+{
+    if (writer->rows_left == 0) {
+        next_link_add(writer->exchange, writer->last_seq);
+        return false;
     }
+    writer->rows_left--;
+    writer->last_seq = seq;
+    return true;
 }

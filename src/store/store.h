@@ -316,6 +316,12 @@ MUST_CHECK enum error store_walk_begin(struct store *store, const struct message
  * the next step or the end. */
 MUST_CHECK enum error store_walk_next(struct store *store, bool *out_found,
                                       struct entry *out_entry);
+/* Takes an entry as store_walk_next gives it, borrowed until the return; false: no further one.
+ * May make any other call but those to the walk. */
+typedef bool store_visit(void *argument, const struct entry *entry);
+/* The messages that are left of a walk from store_walk_begin, one after the other, until `visit`
+ * wants no more: store_walk_next for many, at three quarters of its price. The walk can go on. */
+MUST_CHECK enum error store_walk_each(struct store *store, store_visit *visit, void *argument);
 /* Starts a walk the other way: every entry above `after_seq`, of whatever kind, oldest first. A gap
  * means that the log is being removed (see chore.h). */
 MUST_CHECK enum error store_walk_begin_upwards(struct store *store, int64_t account_id,

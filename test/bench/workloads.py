@@ -142,6 +142,9 @@ PEERS = (MIGCHAT, FASTIFY, TUNED)
 def all_workloads():
     found = [
         Workload("health-64", "health, 64 connections", (*C_PEERS, FASTIFY), rows=health),
+        # Directly behind what it is compared with, as all are: a host is not the same a minute later.
+        Workload("if-none-match", "unchanged list, If-None-Match", (MIGCHAT,), seed="lists",
+                 rows=unchanged),
         Workload("health-256", "health, 256 connections", (*C_PEERS, FASTIFY), connections=256,
                  rows=health),
         Workload("health-pipelined", "health, pipelined 16", (*C_PEERS, FASTIFY), pipeline=16,
@@ -167,8 +170,6 @@ def all_workloads():
                  rows=lists("thousand", 1_000), warmed_by=lists("couple", 200)),
         Workload("list-10000", "list of 10,000, first read", PEERS, seed="lists", connections=16,
                  rows=lists("tenthousand", 10_000), warmed_by=lists("couple", 200)),
-        Workload("if-none-match", "unchanged list, If-None-Match", (MIGCHAT,), seed="lists",
-                 rows=unchanged),
         Workload("conversations-200", "conversations (50) at 200 messages, first read", PEERS,
                  seed="lists", rows=lists("couple", 50, "/api/conversations"),
                  warmed_by=lists("hundred", 50, "/api/conversations")),
@@ -176,21 +177,8 @@ def all_workloads():
                  seed="lists", connections=16, rows=lists("tenthousand", 50, "/api/conversations"),
                  warmed_by=lists("hundred", 50, "/api/conversations")),
     ]
-    for power in range(3, 7):
-        text = f"{10 ** power:,}"
-        middle = power in (4, 5)
-        # A file of its own, so that its trees are as deep as they are then.
-        seed = "history" if power == 6 else f"history{power}"
-        found += [
-            Workload(f"page-1e{power}", f"page of 50 at a history of {text}", (MIGCHAT,),
-                     seed=seed, connections=8, only_full=middle, keeps_answers=False,
-                     rows=lists(f"history{power}x", 50, "/api/messages?limit=50", accounts=1)),
-            Workload(f"conversations-1e{power}", f"conversations (50) at a history of {text}",
-                     (MIGCHAT,), seed=seed, connections=8, only_full=middle, keeps_answers=False,
-                     rows=lists(f"history{power}x", 50, "/api/conversations", accounts=1)),
-            Workload(f"send-1e{power}", f"send at a history of {text}", (MIGCHAT,), seed=seed, only_full=middle,
-                     count=SENDS_AT_HISTORY, messages=True, rows=send_from(f"history{power}x")),
-        ]
+    for kind in (pages_at, conversations_at, sends_at):
+        found += [kind(power) for power in (3, 6, 4, 5)]  # 1e6 is compared with 1e3
     found += [
         Workload("create", "create", (MIGCHAT, BARE), connections=4, count=CREATES, rows=creates),
         Workload("health-beside-hashing", "health, 4 connections, beside sign-ups and log-ins", (MIGCHAT,),
@@ -214,6 +202,26 @@ def all_workloads():
                  writes=True, messages=True, rows=mixed),
     ]
     return found
+
+
+def at_history(power, what, **settings):
+    # Each size has a file of its own, so that its trees are as deep as they are then.
+    return Workload(f"{what.split()[0]}-1e{power}", f"{what} at a history of {10 ** power:,}", (MIGCHAT,),
+                    seed="history" if power == 6 else f"history{power}", only_full=power in (4, 5), **settings)
+
+
+def pages_at(power):
+    return at_history(power, "page of 50", connections=8, keeps_answers=False,
+                      rows=lists(f"history{power}x", 50, "/api/messages?limit=50", accounts=1))
+
+
+def conversations_at(power):
+    return at_history(power, "conversations (50)", connections=8, keeps_answers=False,
+                      rows=lists(f"history{power}x", 50, "/api/conversations", accounts=1))
+
+
+def sends_at(power):
+    return at_history(power, "send", count=SENDS_AT_HISTORY, messages=True, rows=send_from(f"history{power}x"))
 
 
 def send_from(name):

@@ -193,6 +193,22 @@ enum error store_walk_next(struct store *store, bool *out_found, struct entry *o
     return OK;
 }
 
+enum error store_walk_each(struct store *store, store_visit *visit, void *argument)
+{
+    struct entry entry;
+    bool found = true;
+    enum error error = OK;
+
+    REQUIRE(!store->walks_upwards);
+    while (error == OK && found) {
+        error = store_walk_next(store, &found, &entry);
+        if (error == OK && found && !visit(argument, &entry)) {
+            break;
+        }
+    }
+    return error;
+}
+
 static bool walk_meets(const struct store *store, const struct fake_entry *row)
 {
     const struct message_walk *walk = &store->walk;

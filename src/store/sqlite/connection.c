@@ -261,7 +261,7 @@ static enum error store_set_up(struct store *store)
         error = connection_int(store->database, "PRAGMA page_size", &store->page_bytes);
     }
     if (error == OK) {
-        error = walk_function_add(store);
+        error = walk_functions_add(store);
     }
     if (error == OK) {
         error = meta_epoch_find(store->database, store->epoch);

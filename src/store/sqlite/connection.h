@@ -88,6 +88,16 @@ struct query {
     enum error error;
 };
 
+/* Why a scan that hands its rows to a visitor came to its end. */
+enum walk_halt {
+    WALK_HALT_NONE, /* no row is left in the log */
+    WALK_HALT_BOUND,
+    WALK_HALT_VISITOR,
+    WALK_HALT_RUN,         /* of entries that are no messages: to be jumped over */
+    WALK_HALT_CONTENT,     /* at a long message: goes on with the contents joined */
+    WALK_HALT_TEXT_MISSING /* although they are */
+};
+
 /* struct message_walk of store.h and where it stands. */
 struct walk_state {
     bool is_open;
@@ -98,6 +108,11 @@ struct walk_state {
     struct query query;
     struct entry row;   /* where `query` is */
     bool joins_content; /* it has met a long message */
+
+    store_visit *visit; /* of store_walk_each, while it runs */
+    void *visit_argument;
+    enum walk_halt halt;
+    int stepped_over; /* entries that are no messages, since the last that is */
 };
 
 struct store {
@@ -201,8 +216,8 @@ MUST_CHECK enum error counter_take(struct store *store, enum counter_name name, 
 /* meta `names`, read once per snapshot or batch; empties the name cache when it changed. */
 MUST_CHECK enum error names_refresh(struct store *store);
 void name_cache_clear(struct store *store);
-/* Adds the SQL function of walk.c to a new connection. */
-MUST_CHECK enum error walk_function_add(struct store *store);
+/* Adds the SQL functions of walk.c to a new connection. */
+MUST_CHECK enum error walk_functions_add(struct store *store);
 
 /* For binding: an empty text is still a text, not NULL. */
 static inline struct str text_of(const struct buf *buf)

@@ -85,6 +85,14 @@ static void one_at_the_limit_stands_in_the_log(void **state)
     scratch_close(s);
 }
 
+static bool never_visited(void *argument, const struct entry *entry)
+{
+    (void)argument;
+    (void)entry;
+    fail();
+    return false;
+}
+
 /* Damage: an error, and never a message without its text. */
 static void an_entry_whose_content_is_gone_is_an_error(void **state)
 {
@@ -101,6 +109,9 @@ static void an_entry_whose_content_is_gone_is_an_error(void **state)
                      ERROR_INTERNAL);
     assert_ok(store_walk_begin(s->writer, &walk));
     assert_int_equal(store_walk_next(s->writer, &is_found, &entry), ERROR_INTERNAL);
+    store_walk_end(s->writer);
+    assert_ok(store_walk_begin(s->writer, &walk));
+    assert_int_equal(store_walk_each(s->writer, never_visited, NULL), ERROR_INTERNAL);
     store_walk_end(s->writer);
     store_batch_rollback(s->writer);
     /* The rest of the account still goes. */
