@@ -32,9 +32,9 @@ struct list_writer {
     struct time_writer times;
     enum error error; /* of a row */
     bool needs_link;
-    bool is_full;       /* rows are passed, for the link alone */
-    uint64_t rows_left; /* to pass, of those asked for */
-    int64_t last_seq;   /* of the last one asked for, as far as they were passed */
+    bool is_passing;       /* by rows that are not written, for the link alone */
+    uint64_t rows_to_pass; /* of those asked for */
+    int64_t last_seq;      /* of the last one asked for, as far as they were passed */
 };
 
 static enum error list_begin(struct exchange *exchange, struct services *services,
@@ -48,7 +48,7 @@ static bool on_entry(void *argument, const struct entry *entry);
 static enum error row_names_find(struct exchange *exchange, struct name_memo *memo,
                                  struct message_row *row);
 static enum list_row row_write(struct list_writer *writer, const struct message_row *row);
-static bool page_end(struct list_writer *writer, uint64_t rows_left, int64_t last_seq);
+static bool page_end(struct list_writer *writer, uint64_t rows_to_pass, int64_t last_seq);
 static bool row_pass(struct list_writer *writer, int64_t seq);
 
 enum error api_message_list(struct exchange *exchange, struct services *services)
@@ -204,7 +204,7 @@ static bool on_entry(void *argument, const struct entry *entry)
     if (entry->seq > work->head_seq) {
         return true; /* came while the list was read */
     }
-    if (writer->is_full) {
+    if (writer->is_passing) {
         return row_pass(writer, entry->seq);
     }
     writer->error = row_names_find(writer->exchange, &writer->memo, &row);
@@ -258,21 +258,21 @@ static enum list_row row_write(struct list_writer *writer, const struct message_
 
 /* Whether the walk goes on: over the rows that are still asked for, to see whether there is one
  * more. */
-static bool page_end(struct list_writer *writer, uint64_t rows_left, int64_t last_seq)
+static bool page_end(struct list_writer *writer, uint64_t rows_to_pass, int64_t last_seq)
 {
-    writer->is_full = true;
-    writer->rows_left = rows_left;
+    writer->is_passing = true;
+    writer->rows_to_pass = rows_to_pass;
     writer->last_seq = last_seq;
     return writer->needs_link;
 }
 
 static bool row_pass(struct list_writer *writer, int64_t seq)
 {
-    if (writer->rows_left == 0) {
+    if (writer->rows_to_pass == 0) {
         next_link_add(writer->exchange, writer->last_seq);
         return false;
     }
-    writer->rows_left--;
+    writer->rows_to_pass--;
     writer->last_seq = seq;
     return true;
 }

@@ -316,11 +316,12 @@ MUST_CHECK enum error store_walk_begin(struct store *store, const struct message
  * the next step or the end. */
 MUST_CHECK enum error store_walk_next(struct store *store, bool *out_found,
                                       struct entry *out_entry);
-/* Takes an entry as store_walk_next gives it, borrowed until the return; false: no further one.
- * May make any other call but those to the walk. */
+/* Takes an entry as store_walk_next gives it, its text borrowed until the return; false: no further
+ * one. May read what it likes, but neither touch the walk nor end the snapshot or batch. */
 typedef bool store_visit(void *argument, const struct entry *entry);
 /* The messages that are left of a walk from store_walk_begin, one after the other, until `visit`
- * wants no more: store_walk_next for many, at three quarters of its price. The walk can go on. */
+ * wants no more. Through all conversations it costs three quarters of as many store_walk_next.
+ * The walk can go on behind it. */
 MUST_CHECK enum error store_walk_each(struct store *store, store_visit *visit, void *argument);
 /* Starts a walk the other way: every entry above `after_seq`, of whatever kind, oldest first. A gap
  * means that the log is being removed (see chore.h). */

@@ -231,6 +231,44 @@ static void other_calls_come_from_within_a_visit(void **state)
     store_snapshot_end(f->store);
 }
 
+/* Behind a skip, and within the batch that wrote the last entry. */
+static void visits_begin_where_a_skip_led(void **state)
+{
+    struct fixture *f = *state;
+    struct message_walk walk = {1, 0, INT64_MAX, 0};
+    unsigned seed = log_begin(f);
+
+    store_snapshot_end(f->store);
+    assert_ok(store_batch_begin(f->store));
+    struct entry last = {.kind = ENTRY_MESSAGE_SENT,
+                         .other_id = 2 + (ENTRIES + 1) % 3,
+                         .ref = 1000 + ENTRIES + 1,
+                         .created_at_ms = 555 + ENTRIES + 1,
+                         .text = text_of(ENTRIES + 1)};
+    int64_t seq = 0;
+
+    assert_ok(store_entry_append(f->store, 1, &last, 0, &seq));
+    for (int round = 0; round < 100; round++) {
+        struct visitor some = {.wanted = 1 + next_random(&seed) % 5};
+        struct visitor rest = {.wanted = SIZE_MAX};
+        struct message_walk below = {1, 0, 1 + (int64_t)(next_random(&seed) % ENTRIES), 0};
+
+        assert_ok(store_walk_begin(f->store, &walk));
+        assert_ok(store_walk_each(f->store, take, &some));
+        assert_int_equal(some.seqs[0], ENTRIES + 1);
+        below.before_seq = below.before_seq < some.seqs[some.count - 1] ? below.before_seq
+                                                                        : some.seqs[some.count - 1];
+        store_walk_skip(f->store, below.before_seq);
+        assert_ok(store_walk_each(f->store, take, &rest));
+        store_walk_end(f->store);
+
+        assert_ok(store_walk_begin(f->store, &below));
+        assert_rest_by_steps(f, &rest, 0);
+        store_walk_end(f->store);
+    }
+    store_batch_rollback(f->store);
+}
+
 static void an_empty_log_has_no_visits(void **state)
 {
     struct fixture *f = *state;
@@ -251,6 +289,7 @@ int main(void)
         CONTRACT_CASE(visits_are_what_steps_are),
         CONTRACT_CASE(a_walk_goes_on_where_a_visitor_left_it),
         CONTRACT_CASE(other_calls_come_from_within_a_visit),
+        CONTRACT_CASE(visits_begin_where_a_skip_led),
         CONTRACT_CASE(an_empty_log_has_no_visits),
     };
     int failed = 0;

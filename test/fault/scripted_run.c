@@ -34,6 +34,12 @@
 #define TEXT_USUAL_BYTES 300u
 #define HASH "$2b$04$abcdefghijklmnopqrstuv"
 
+/* What a visitor of the walk is given. */
+struct run_visit {
+    struct scripted_run *run;
+    enum error error;
+};
+
 static int file_remove(const char *path, const struct stat *found, int kind, struct FTW *place);
 static enum error unit_run(struct scripted_run *run);
 static void done_take_back(struct scripted_run *run, const struct scripted_run *before);
@@ -50,6 +56,8 @@ static enum error conversation_mark(struct scripted_run *run);
 static enum error message_write(struct scripted_run *run);
 static struct scripted_account *anybody(struct scripted_run *run);
 static enum error walk_to_end(struct scripted_run *run);
+static enum error visit_to_end(struct scripted_run *run);
+static bool on_entry(void *argument, const struct entry *entry);
 static void digest_add(uint64_t *digest, const void *bytes, size_t len);
 static int digest_find(const struct scripted_run *run, uint64_t *out_digest);
 static int digest_add_table(sqlite3 *database, const char *table, uint64_t *digest);
@@ -560,6 +568,12 @@ enum error run_read_account(struct scripted_run *run, const struct scripted_acco
         error = walk_to_end(run);
     }
     if (error == OK) {
+        error = store_walk_begin(store, &messages);
+    }
+    if (error == OK) {
+        error = visit_to_end(run);
+    }
+    if (error == OK) {
         error = store_walk_begin_upwards(store, account->id, 0);
     }
     return error == OK ? walk_to_end(run) : error;
@@ -583,6 +597,28 @@ static enum error walk_to_end(struct scripted_run *run)
     }
     store_walk_end(run->reader);
     return error;
+}
+
+/* The same from within the walk's statement. */
+static enum error visit_to_end(struct scripted_run *run)
+{
+    struct run_visit visit = {run, OK};
+    enum error error = store_walk_each(run->reader, on_entry, &visit);
+
+    store_walk_end(run->reader);
+    return error == OK ? visit.error : error;
+}
+
+static bool on_entry(void *argument, const struct entry *entry)
+{
+    struct run_visit *visit = argument;
+    struct scripted_run *run = visit->run;
+    bool is_found = true;
+    struct str name;
+
+    visit->error =
+        store_account_name_find(run->reader, entry->other_id, &run->arena, &is_found, &name);
+    return visit->error == OK;
 }
 
 void run_verify(const struct scripted_run *run)

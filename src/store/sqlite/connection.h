@@ -88,14 +88,15 @@ struct query {
     enum error error;
 };
 
-/* Why a scan that hands its rows to a visitor came to its end. */
+/* Whether and why a scan that hands its rows to a visitor halts. */
 enum walk_halt {
-    WALK_HALT_NONE, /* no row is left in the log */
+    WALK_HALT_NONE, /* it does not */
     WALK_HALT_BOUND,
     WALK_HALT_VISITOR,
-    WALK_HALT_RUN,         /* of entries that are no messages: to be jumped over */
-    WALK_HALT_CONTENT,     /* at a long message: goes on with the contents joined */
-    WALK_HALT_TEXT_MISSING /* although they are */
+    WALK_HALT_JUMP,         /* goes on far below */
+    WALK_HALT_CONTENT,      /* at a long message: goes on with the contents joined */
+    WALK_HALT_TEXT_MISSING, /* although they are */
+    WALK_HALT_ERROR         /* in `error` */
 };
 
 /* struct message_walk of store.h and where it stands. */
@@ -106,12 +107,13 @@ struct walk_state {
     struct message_walk wanted;
     int64_t next_seq; /* all conversations: exclusive bound of what is to come; one: the entry */
     struct query query;
-    struct entry row;   /* where `query` is */
+    struct entry row;   /* where the statement is */
     bool joins_content; /* it has met a long message */
 
-    store_visit *visit; /* of store_walk_each, while it runs */
+    store_visit *visit; /* while store_walk_each scans; else NULL */
     void *visit_argument;
     enum walk_halt halt;
+    enum error error;
     int stepped_over; /* entries that are no messages, since the last that is */
 };
 

@@ -58,14 +58,15 @@ static const char CHAIN_FIND[] =
 static void on_log_entry(sqlite3_context *call, int count, sqlite3_value **values);
 static void on_log_visit(sqlite3_context *call, int count, sqlite3_value **values);
 static void row_read(struct walk_state *walk, sqlite3_value **values);
-static enum walk_halt row_visit(struct walk_state *walk);
+static enum walk_halt row_visit(struct walk_state *walk, struct store *store);
 static enum error chain_start_find(struct store *store, const struct message_walk *wanted,
                                    int64_t *out_seq);
-static enum error walk_scan(struct walk_state *walk, struct store *store);
-static enum error walk_each_step(struct store *store);
+static enum error scan_each(struct walk_state *walk, struct store *store);
+static enum error chain_each(struct store *store, store_visit *visit, void *argument);
 static enum error walk_step_all(struct walk_state *walk, struct store *store, bool *out_found,
                                 struct entry *out_entry);
 static enum error run_step_over(struct walk_state *walk, struct store *store);
+static bool next_is_far(const struct walk_state *walk);
 static enum error walk_step_one(struct walk_state *walk, struct store *store, bool *out_found,
                                 struct entry *out_entry);
 static enum error walk_step_upwards(struct walk_state *walk, struct store *store, bool *out_found,
@@ -78,12 +79,12 @@ enum error walk_functions_add(struct store *store)
 {
     int code =
         sqlite3_create_function_v2(store->database, "log_entry", 5, SQLITE_UTF8 | SQLITE_DIRECTONLY,
-                                   &store->walk, on_log_entry, NULL, NULL, NULL);
+                                   store, on_log_entry, NULL, NULL, NULL);
 
     if (code == SQLITE_OK) {
         code = sqlite3_create_function_v2(store->database, "log_visit", 6,
-                                          SQLITE_UTF8 | SQLITE_DIRECTONLY, &store->walk,
-                                          on_log_visit, NULL, NULL, NULL);
+                                          SQLITE_UTF8 | SQLITE_DIRECTONLY, store, on_log_visit,
+                                          NULL, NULL, NULL);
     }
     return code == SQLITE_OK ? OK
                              : store_note_failure(store, code, FAILURE_ANYWHERE, "walk functions");
@@ -92,19 +93,22 @@ enum error walk_functions_add(struct store *store)
 /* Its result is NULL; what it is called for is the row of the walk. */
 static void on_log_entry(sqlite3_context *call, int count, sqlite3_value **values)
 {
+    struct store *store = sqlite3_user_data(call);
+
     (void)count;
-    row_read(sqlite3_user_data(call), values);
+    row_read(&store->walk, values);
 }
 
 static void on_log_visit(sqlite3_context *call, int count, sqlite3_value **values)
 {
-    struct walk_state *walk = sqlite3_user_data(call);
+    struct store *store = sqlite3_user_data(call);
+    struct walk_state *walk = &store->walk;
 
     (void)count;
     row_read(walk, values);
     walk->row.text = (struct str){(const char *)sqlite3_value_text(values[5]),
                                   (size_t)sqlite3_value_bytes(values[5])};
-    walk->halt = row_visit(walk);
+    walk->halt = row_visit(walk, store);
     sqlite3_result_int(call, walk->halt != WALK_HALT_NONE);
 }
 
@@ -118,21 +122,32 @@ static void row_read(struct walk_state *walk, sqlite3_value **values)
 }
 
 /* next_seq follows the rows that are done with, so a further scan begins behind them. */
-static enum walk_halt row_visit(struct walk_state *walk)
+static enum walk_halt row_visit(struct walk_state *walk, struct store *store)
 {
     if (walk->row.seq <= walk->wanted.after_seq) {
         return WALK_HALT_BOUND;
+    }
+    if (walk->row.seq >= walk->next_seq) {
+        return WALK_HALT_NONE;
     }
     if (entry_is_without_its_text(&walk->row)) {
         return walk->joins_content ? WALK_HALT_TEXT_MISSING : WALK_HALT_CONTENT;
     }
     walk->next_seq = walk->row.seq;
-    if (!entry_kind_is_message(walk->row.kind)) {
-        walk->stepped_over++;
-        return walk->stepped_over == WALK_STEPPED_OVER_MAX ? WALK_HALT_RUN : WALK_HALT_NONE;
+    if (entry_kind_is_message(walk->row.kind)) {
+        walk->stepped_over = 0;
+        return walk->visit(walk->visit_argument, &walk->row) ? WALK_HALT_NONE : WALK_HALT_VISITOR;
+    }
+    walk->stepped_over++;
+    if (walk->stepped_over < WALK_STEPPED_OVER_MAX) {
+        return WALK_HALT_NONE;
     }
     walk->stepped_over = 0;
-    return walk->visit(walk->visit_argument, &walk->row) ? WALK_HALT_NONE : WALK_HALT_VISITOR;
+    walk->error = run_step_over(walk, store);
+    if (walk->error != OK) {
+        return WALK_HALT_ERROR;
+    }
+    return next_is_far(walk) ? WALK_HALT_JUMP : WALK_HALT_NONE;
 }
 
 enum error store_walk_begin(struct store *store, const struct message_walk *walk)
@@ -205,7 +220,7 @@ enum error store_walk_next(struct store *store, bool *out_found, struct entry *o
 {
     struct walk_state *walk = &store->walk;
 
-    REQUIRE(walk->is_open);
+    REQUIRE(walk->is_open && walk->visit == NULL);
     if (walk->is_upwards) {
         return walk_step_upwards(walk, store, out_found, out_entry);
     }
@@ -217,41 +232,25 @@ enum error store_walk_each(struct store *store, store_visit *visit, void *argume
 {
     struct walk_state *walk = &store->walk;
 
-    REQUIRE(walk->is_open && !walk->is_upwards);
-    walk->visit = visit;
-    walk->visit_argument = argument;
+    REQUIRE(walk->is_open && !walk->is_upwards && walk->visit == NULL);
     if (walk->wanted.other_id != 0) {
-        return walk_each_step(store);
+        return chain_each(store, visit, argument);
     }
     enum error error = walk_query_end(walk);
 
-    while (error == OK) {
-        error = walk_scan(walk, store);
-        if (error != OK) {
-            break;
-        }
-        switch (walk->halt) {
-        case WALK_HALT_NONE:
-        case WALK_HALT_BOUND:
-            walk->next_seq = 0; /* a further step finds nothing either */
-            return OK;
-        case WALK_HALT_VISITOR:
-            return OK;
-        case WALK_HALT_RUN:
-            error = run_step_over(walk, store);
-            break;
-        case WALK_HALT_CONTENT:
-            walk->joins_content = true;
-            break;
-        case WALK_HALT_TEXT_MISSING:
-            return content_missing(walk->row.ref);
-        }
+    if (error == OK) {
+        walk->visit = visit;
+        walk->visit_argument = argument;
+        do {
+            error = scan_each(walk, store);
+        } while (error == OK && walk->halt == WALK_HALT_JUMP);
+        walk->visit = NULL;
     }
     return error;
 }
 
-/* Hands over the messages below next_seq, to the end or to where log_visit halts. */
-static enum error walk_scan(struct walk_state *walk, struct store *store)
+/* Hands over the messages below next_seq until log_visit halts. */
+static enum error scan_each(struct walk_state *walk, struct store *store)
 {
     struct query query = query_read(store, walk_each[walk->joins_content]);
 
@@ -260,11 +259,32 @@ static enum error walk_scan(struct walk_state *walk, struct store *store)
     walk->halt = WALK_HALT_NONE;
     walk->stepped_over = 0;
     (void)query_step(&query);
-    return query_end(&query);
+    enum error error = query_end(&query);
+    if (error != OK) {
+        return error;
+    }
+    switch (walk->halt) {
+    case WALK_HALT_NONE:
+    case WALK_HALT_BOUND:
+        walk->next_seq = 0; /* a further step finds nothing either */
+        break;
+    case WALK_HALT_VISITOR:
+    case WALK_HALT_JUMP:
+        break;
+    case WALK_HALT_CONTENT:
+        walk->joins_content = true;
+        walk->halt = WALK_HALT_JUMP;
+        break;
+    case WALK_HALT_TEXT_MISSING:
+        return content_missing(walk->row.ref);
+    case WALK_HALT_ERROR:
+        return walk->error;
+    }
+    return OK;
 }
 
-/* Along a chain a message is one look-up, however it is handed over. */
-static enum error walk_each_step(struct store *store)
+/* Along a chain each message is one look-up, however it is handed over. */
+static enum error chain_each(struct store *store, store_visit *visit, void *argument)
 {
     struct entry entry;
     bool is_found = true;
@@ -272,7 +292,7 @@ static enum error walk_each_step(struct store *store)
     for (;;) {
         enum error error = store_walk_next(store, &is_found, &entry);
 
-        if (error != OK || !is_found || !store->walk.visit(store->walk.visit_argument, &entry)) {
+        if (error != OK || !is_found || !visit(argument, &entry)) {
             return error;
         }
     }
@@ -282,7 +302,8 @@ void store_walk_skip(struct store *store, int64_t before_seq)
 {
     struct walk_state *walk = &store->walk;
 
-    REQUIRE(walk->is_open && !walk->is_upwards && walk->wanted.other_id == 0);
+    REQUIRE(walk->is_open && walk->visit == NULL && !walk->is_upwards &&
+            walk->wanted.other_id == 0);
     if (before_seq < walk->next_seq) {
         walk->next_seq = before_seq;
     }
@@ -296,8 +317,7 @@ static enum error walk_step_all(struct walk_state *walk, struct store *store, bo
     for (;;) {
         enum error error = OK;
 
-        /* A log is dense, so this is how many rows lie in between. */
-        if (walk->has_query && walk->row.seq - walk->next_seq > WALK_STEPPED_OVER_MAX) {
+        if (walk->has_query && next_is_far(walk)) {
             error = walk_query_end(walk);
             if (error != OK) {
                 return error;
@@ -343,7 +363,8 @@ static enum error walk_step_all(struct walk_state *walk, struct store *store, bo
     }
 }
 
-/* From an entry that is no message to the last message before it. */
+/* From an entry that is no message to the last message before it; never up, whatever a damaged
+ * file says. */
 static enum error run_step_over(struct walk_state *walk, struct store *store)
 {
     struct query query = query_read(store, CHAIN_FIND);
@@ -351,9 +372,17 @@ static enum error run_step_over(struct walk_state *walk, struct store *store)
     query_bind_int(&query, walk->wanted.account_id);
     query_bind_int(&query, walk->row.seq);
     if (query_step(&query)) {
-        walk->next_seq = query_int(&query, 0) + 1;
+        int64_t chain = query_int(&query, 0);
+
+        walk->next_seq = chain < walk->next_seq ? chain + 1 : walk->next_seq;
     }
     return query_end(&query);
+}
+
+/* Whether a seek is cheaper than steps. A log is dense, so this is how many rows lie between. */
+static bool next_is_far(const struct walk_state *walk)
+{
+    return walk->row.seq - walk->next_seq > WALK_STEPPED_OVER_MAX;
 }
 
 static enum error walk_step_one(struct walk_state *walk, struct store *store, bool *out_found,
@@ -450,6 +479,7 @@ void store_walk_end(struct store *store)
     if (!store->walk.is_open) {
         return;
     }
+    REQUIRE(store->walk.visit == NULL);
     /* A failed step was told by the step. */
     (void)!walk_query_end(&store->walk);
     store->walk.is_open = false;
