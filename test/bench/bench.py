@@ -131,7 +131,8 @@ class Bench:
         return path
 
     def servers_of(self, workload):
-        return [name for name in workload.servers if name not in self.tools.missing]
+        wanted = (*workload.servers, *(workload.servers_full if self.options.full else ()))
+        return [name for name in wanted if name not in self.tools.missing]
 
     # --- measuring --------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ class Workload:
     key: str
     text: str
     servers: tuple
+    servers_full: tuple = ()    # with --full, these as well
     seed: str = "accounts"
     connections: int = 64
     pipeline: int = 1
@@ -210,8 +211,13 @@ def at_history(power, what, **settings):
                     seed="history" if power == 6 else f"history{power}", only_full=power in (4, 5), **settings)
 
 
+def peers_at(power):
+    """Conversations are left out: at 10,000 messages they take the peer 300 times as long already."""
+    return (FASTIFY,) if power in (3, 6) else ()
+
+
 def pages_at(power):
-    return at_history(power, "page of 50", connections=8, keeps_answers=False,
+    return at_history(power, "page of 50", connections=8, keeps_answers=False, servers_full=peers_at(power),
                       rows=lists(f"history{power}x", 50, "/api/messages?limit=50", accounts=1))
 
 
@@ -221,7 +227,8 @@ def conversations_at(power):
 
 
 def sends_at(power):
-    return at_history(power, "send", count=SENDS_AT_HISTORY, messages=True, rows=send_from(f"history{power}x"))
+    return at_history(power, "send", count=SENDS_AT_HISTORY, messages=True, servers_full=peers_at(power),
+                      rows=send_from(f"history{power}x"))
 
 
 def send_from(name):
