@@ -123,6 +123,22 @@ static inline void fixture_commit_and_reopen(struct fixture *fixture)
     assert_ok(store_batch_begin(fixture->store));
 }
 
+/* Another one each time, unless MIGCHAT_SEED is set; printed. */
+static inline unsigned random_seed(void)
+{
+    const char *given = getenv("MIGCHAT_SEED");
+    unsigned seed = given == NULL ? (unsigned)getpid() : (unsigned)strtoul(given, NULL, 10);
+
+    print_message("MIGCHAT_SEED=%u\n", seed);
+    return seed;
+}
+
+static inline unsigned next_random(unsigned *seed)
+{
+    *seed = *seed * 1664525u + 1013904223u;
+    return *seed >> 8;
+}
+
 static inline struct fingerprint fingerprint_of(const char *text)
 {
     struct fingerprint fingerprint;

@@ -107,12 +107,6 @@ static void message_ids_rise_and_are_never_given_again(void **state)
 
 /* ---- walks -----------------------------------------------------------------------------------*/
 
-static unsigned next_random(unsigned *state)
-{
-    *state = *state * 1664525u + 1013904223u;
-    return *state >> 8;
-}
-
 /* Half of the entries are no messages, in runs. */
 static void fill_log(struct fixture *f, unsigned *seed, struct entry *model)
 {
@@ -181,10 +175,8 @@ static void compare_walk(struct fixture *f, const struct entry *model,
 /* Stores a log of random entries and opens a snapshot of it; returns the seed to go on with. */
 static unsigned model_begin(struct fixture *f, struct entry model[MODEL_ENTRIES])
 {
-    const char *given = getenv("MIGCHAT_SEED");
-    unsigned seed = given == NULL ? (unsigned)getpid() : (unsigned)strtoul(given, NULL, 10);
+    unsigned seed = random_seed();
 
-    print_message("MIGCHAT_SEED=%u\n", seed);
     assert_ok(store_batch_begin(f->store));
     fill_log(f, &seed, model);
     assert_ok(store_batch_commit(f->store));

@@ -14,12 +14,6 @@ struct visitor {
     size_t wanted; /* SIZE_MAX: all */
 };
 
-static unsigned next_random(unsigned *seed)
-{
-    *seed = *seed * 1103515245u + 12345u;
-    return *seed >> 8;
-}
-
 /* By the seq, so that a text is known wherever it comes. Every seventh is long. */
 static struct str text_of(int64_t seq)
 {
@@ -78,10 +72,8 @@ static void log_fill(struct fixture *f, unsigned *seed)
 
 static unsigned log_begin(struct fixture *f)
 {
-    const char *given = getenv("MIGCHAT_SEED");
-    unsigned seed = given == NULL ? (unsigned)getpid() : (unsigned)strtoul(given, NULL, 10);
+    unsigned seed = random_seed();
 
-    print_message("MIGCHAT_SEED=%u\n", seed);
     log_fill(f, &seed);
     assert_ok(store_snapshot_begin(f->store));
     return seed;

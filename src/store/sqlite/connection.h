@@ -93,10 +93,8 @@ enum walk_halt {
     WALK_HALT_NONE, /* it does not */
     WALK_HALT_BOUND,
     WALK_HALT_VISITOR,
-    WALK_HALT_JUMP,         /* goes on far below */
-    WALK_HALT_CONTENT,      /* at a long message: goes on with the contents joined */
-    WALK_HALT_TEXT_MISSING, /* although they are */
-    WALK_HALT_ERROR         /* in `error` */
+    WALK_HALT_AGAIN, /* another goes on below next_seq */
+    WALK_HALT_ERROR  /* in `error` */
 };
 
 /* struct message_walk of store.h and where it stands. */

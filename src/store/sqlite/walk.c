@@ -131,7 +131,12 @@ static enum walk_halt row_visit(struct walk_state *walk, struct store *store)
         return WALK_HALT_NONE;
     }
     if (entry_is_without_its_text(&walk->row)) {
-        return walk->joins_content ? WALK_HALT_TEXT_MISSING : WALK_HALT_CONTENT;
+        if (!walk->joins_content) {
+            walk->joins_content = true;
+            return WALK_HALT_AGAIN;
+        }
+        walk->error = content_missing(walk->row.ref);
+        return WALK_HALT_ERROR;
     }
     walk->next_seq = walk->row.seq;
     if (entry_kind_is_message(walk->row.kind)) {
@@ -147,7 +152,7 @@ static enum walk_halt row_visit(struct walk_state *walk, struct store *store)
     if (walk->error != OK) {
         return WALK_HALT_ERROR;
     }
-    return next_is_far(walk) ? WALK_HALT_JUMP : WALK_HALT_NONE;
+    return next_is_far(walk) ? WALK_HALT_AGAIN : WALK_HALT_NONE;
 }
 
 enum error store_walk_begin(struct store *store, const struct message_walk *walk)
@@ -243,7 +248,7 @@ enum error store_walk_each(struct store *store, store_visit *visit, void *argume
         walk->visit_argument = argument;
         do {
             error = scan_each(walk, store);
-        } while (error == OK && walk->halt == WALK_HALT_JUMP);
+        } while (error == OK && walk->halt == WALK_HALT_AGAIN);
         walk->visit = NULL;
     }
     return error;
@@ -263,24 +268,10 @@ static enum error scan_each(struct walk_state *walk, struct store *store)
     if (error != OK) {
         return error;
     }
-    switch (walk->halt) {
-    case WALK_HALT_NONE:
-    case WALK_HALT_BOUND:
+    if (walk->halt == WALK_HALT_NONE || walk->halt == WALK_HALT_BOUND) {
         walk->next_seq = 0; /* a further step finds nothing either */
-        break;
-    case WALK_HALT_VISITOR:
-    case WALK_HALT_JUMP:
-        break;
-    case WALK_HALT_CONTENT:
-        walk->joins_content = true;
-        walk->halt = WALK_HALT_JUMP;
-        break;
-    case WALK_HALT_TEXT_MISSING:
-        return content_missing(walk->row.ref);
-    case WALK_HALT_ERROR:
-        return walk->error;
     }
-    return OK;
+    return walk->halt == WALK_HALT_ERROR ? walk->error : OK;
 }
 
 /* Along a chain each message is one look-up, however it is handed over. */
