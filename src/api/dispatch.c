@@ -92,6 +92,7 @@ static void read_batch(struct services *services, struct list *batch)
 
         exchange->notes_use = is_stale && exchange->is_done && exchange->page == 0;
         exchange->change = change;
+        exchange->read_at_ms = services->now_ms;
         exchange->may_be_kept = exchange->may_be_kept && services->changes != NULL &&
                                 exchange->page == 0 && !is_stale && exchange->response.error == OK;
     }

@@ -217,7 +217,7 @@ void kept_answers_take(struct kept_answers *kept, const struct exchange *exchang
     }
     answer->change = exchange->change;
     answer->account_id = exchange->account_id;
-    answer->hour = now_ms / SESSION_USED_GRAIN_MS;
+    answer->hour = exchange->read_at_ms / SESSION_USED_GRAIN_MS;
     if (answer->size_bytes > kept->max_bytes / 4) {
         free(answer);
         return;

@@ -17,6 +17,8 @@
 #include "domain/name.h"
 #include "domain/session.h"
 
+#define ACCOUNT_ID_FIRST 1
+
 static enum error account_look_up(struct exchange *exchange, struct store *store);
 
 enum error api_login_read(struct exchange *exchange, struct services *services)
@@ -41,7 +43,8 @@ enum error api_login_read(struct exchange *exchange, struct services *services)
     return account_look_up(exchange, services->store);
 }
 
-/* Held names and deleted accounts resolve to nobody. */
+/* Held names and deleted accounts resolve to nobody. For a name that nobody has the first account
+ * is read, and forgotten: a microsecond that a patient client would see missing. */
 static enum error account_look_up(struct exchange *exchange, struct store *store)
 {
     struct account_work *work = &exchange->work->account;
@@ -53,14 +56,16 @@ static enum error account_look_up(struct exchange *exchange, struct store *store
     if (error == OK) {
         error = name_resolve(store, work->username, false, &exchange->arena, &work->account_id);
     }
-    if (error != OK || work->account_id == 0) {
-        return error;
-    }
-    error = store_account_find(store, work->account_id, &exchange->arena, &is_found, &account);
     if (error != OK) {
         return error;
     }
-    if (is_found && !account.is_deleted) {
+    bool is_known = work->account_id != 0;
+    error = store_account_find(store, is_known ? work->account_id : ACCOUNT_ID_FIRST,
+                               &exchange->arena, &is_found, &account);
+    if (error != OK) {
+        return error;
+    }
+    if (is_known && is_found && !account.is_deleted) {
         work->checked_hash = account.password_hash;
     }
     return OK;

@@ -2,9 +2,9 @@
  *
  * 1. The password is copied to a NUL-ended phrase of at most 72 bytes; phrase and scratch are
  *    wiped after every use.
- * 2. What does not match has taken the time of the cost asked for, the highest there is: no such
- *    account, a hash we cannot read and a hash made with less are hashed on, and the answers
- *    thrown away.
+ * 2. What does not match has taken the time of the cost asked for, the highest there is: without an
+ *    account, or with a hash we cannot read, the same lines hash and compare; of a hash made with
+ *    less it is hashed on. The answers are thrown away.
  * 3. The Rust server hashed a U+0000 as one more byte; crypt(3) cannot, so such a password, which
  *    is refused when it is set here, never matches.
  */
@@ -104,19 +104,25 @@ bool password_matches(struct password_scratch *scratch, struct str password, str
                       unsigned cost)
 {
     char setting[SETTING_LEN + 1];
+    static const char nobodys[HASH_LEN];
+    const char *wanted = nobodys;
     struct phrase phrase;
     unsigned cost_spent = password_hash_cost(hash);
-    bool matches = false;
+    bool is_hash = cost_spent != 0;
 
     phrase_init(&phrase, password);
-    if (cost_spent != 0) {
+    if (is_hash) {
+        wanted = hash.ptr;
         memcpy(setting, hash.ptr, SETTING_LEN);
         setting[SETTING_LEN] = '\0';
-        const char *made = phrase_hash(scratch, &phrase, setting);
-
-        matches = phrase.is_whole && made != NULL && strlen(made) == HASH_LEN &&
-                  bytes_equal(made, hash.ptr, HASH_LEN);
+    } else {
+        setting_without_account(cost, setting);
+        cost_spent = cost;
     }
+    const char *made = phrase_hash(scratch, &phrase, setting);
+    bool is_equal = made != NULL && strlen(made) == HASH_LEN && bytes_equal(made, wanted, HASH_LEN);
+    bool matches = is_equal && is_hash && phrase.is_whole;
+
     if (!matches) {
         time_spend(scratch, &phrase, cost_spent, cost);
     }
@@ -131,11 +137,6 @@ static void time_spend(struct password_scratch *scratch, const struct phrase *ph
 {
     char setting[SETTING_LEN + 1];
 
-    if (cost_spent == 0) {
-        setting_without_account(cost, setting);
-        (void)phrase_hash(scratch, phrase, setting);
-        return;
-    }
     for (unsigned step = cost_spent; step < cost; step++) {
         setting_without_account(step, setting);
         (void)phrase_hash(scratch, phrase, setting);

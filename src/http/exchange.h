@@ -90,7 +90,8 @@ struct exchange {
     bool may_be_kept; /* the answer is right until something after commit `change` changes what
                          the account is shown (api/kept_answers.h) */
     uint64_t change;
-    bool page_is_made; /* in the batch that is run */
+    int64_t read_at_ms; /* the wall clock by which the session's use was judged then */
+    bool page_is_made;  /* in the batch that is run */
 
     struct follow follow;       /* set by a handler, whole; until then only its kind is right */
     struct event_reads *reads;  /* of the streams, which such an exchange belongs to; else NULL */

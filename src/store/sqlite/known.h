@@ -8,7 +8,7 @@
  * Used by: store/sqlite: the writer's connection; readers and adoptions have none (NULL), for which
  *          every function here does nothing and finds nothing.
  * Thread:  the connection's.
- * Memory:  1.2 MiB of address space at most, of which only touched pages count. Tables are
+ * Memory:  2.7 MiB of address space at most, of which only touched pages count. Tables are
  *          direct-mapped: what comes later takes the place.
  */
 #ifndef MIGCHAT_STORE_SQLITE_KNOWN_H
@@ -24,9 +24,9 @@
 
 /* Powers of two. */
 #define KNOWN_HEADS 4096u
-#define KNOWN_CONVERSATIONS 16384u
-#define KNOWN_SESSIONS 1024u
-#define KNOWN_NAMES 1024u
+#define KNOWN_CONVERSATIONS 32768u
+#define KNOWN_SESSIONS 4096u
+#define KNOWN_NAMES 4096u
 /* Longer names are not kept. */
 #define KNOWN_NAME_BYTES 48u
 

@@ -72,6 +72,7 @@ static void answer(struct exchange *exchange, int64_t account_id, const char *bo
     exchange->may_be_kept = true;
     exchange->account_id = account_id;
     exchange->change = changes_now(&changes);
+    exchange->read_at_ms = NOW_MS;
 }
 
 static void keep(const char *target, const char *token, int64_t account_id, const char *body)
@@ -189,6 +190,19 @@ static void once_an_hour_the_long_way_is_gone(void **state)
     assert_int_equal(recalled_at("GET", LIST, TOKEN_A, "", "", hour_end_ms), 0);
 }
 
+/* Its hour is that of its reading, which judged whether a use was to be noted. */
+static void an_answer_that_came_back_in_the_next_hour_is_not_given(void **state)
+{
+    struct exchange *exchange = asked("GET", LIST, TOKEN_A, "");
+    int64_t hour_end_ms = NOW_MS - NOW_MS % HOUR_MS + HOUR_MS;
+
+    (void)state;
+    answer(exchange, 1, "[1]");
+    kept_answers_take(kept, exchange, hour_end_ms);
+    exchange_free(exchange);
+    assert_int_equal(recalled_at("GET", LIST, TOKEN_A, "", "", hour_end_ms), 0);
+}
+
 static void a_list_of_several_pages_answers_only_what_matches(void **state)
 {
     struct exchange *first = asked("GET", LIST, TOKEN_A, "");
@@ -294,6 +308,7 @@ int main(void)
         KEPT_TEST(a_later_commit_of_the_account_or_a_rename_ends_it),
         KEPT_TEST(an_answer_from_before_a_commit_that_came_meanwhile_is_never_given),
         KEPT_TEST(once_an_hour_the_long_way_is_gone),
+        KEPT_TEST(an_answer_that_came_back_in_the_next_hour_is_not_given),
         KEPT_TEST(a_list_of_several_pages_answers_only_what_matches),
         KEPT_TEST(a_304_does_not_put_out_the_list_that_is_kept),
         KEPT_TEST(what_may_not_be_kept_is_not),
