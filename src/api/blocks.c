@@ -33,7 +33,7 @@ enum error api_block_add(struct exchange *exchange, struct services *services)
 enum error api_block_remove(struct exchange *exchange, struct services *services)
 {
     enum error error = block_remove(services->store, exchange->account_id,
-                                    exchange->route_parameter, &exchange->arena);
+                                    exchange->route_parameter, services->now_ms, &exchange->arena);
 
     if (error == OK) {
         answer_nothing(exchange);

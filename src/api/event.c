@@ -4,6 +4,7 @@
 #include "api/cursor.h"
 #include "base/put.h"
 #include "base/require.h"
+#include "domain/renamed.h"
 
 /* The longest of the forms below without what they are filled with. */
 #define EVENT_REST_MAX_BYTES (96u + CURSOR_MAX_BYTES + PUT_INT_MAX_BYTES)
@@ -12,7 +13,6 @@ static char *type_put(char *at, const struct event_writer *writer, const struct 
                       struct str type);
 static char *read_put(char *at, const struct message_row *row);
 static char *renamed_put(char *at, struct str text);
-static size_t json_text_len(struct str text);
 
 void event_writer_init(struct event_writer *writer, struct store *store, int64_t account_id,
                        struct arena *arena)
@@ -118,25 +118,12 @@ static char *read_put(char *at, const struct message_row *row)
     return put_int(put_str(at, STR("\",\"up_to_id\":")), row->entry.ref);
 }
 
-/* `text` is ["from","to"]. */
 static char *renamed_put(char *at, struct str text)
 {
-    struct str rest = {text.ptr + 1, text.len - 2};
-    struct str from = {rest.ptr, json_text_len(rest)};
-    struct str to = {from.ptr + from.len + 1, rest.len - from.len - 1};
+    struct str from;
+    struct str to;
 
+    renamed_text_split(text, &from, &to);
     at = put_str(put_str(at, STR(",\"from\":")), from);
     return put_str(put_str(at, STR(",\"to\":")), to);
-}
-
-/* Of the JSON string it begins with, quotes included. */
-static size_t json_text_len(struct str text)
-{
-    size_t at = 1;
-
-    while (at < text.len && text.ptr[at] != '"') {
-        at += text.ptr[at] == '\\' ? 2 : 1;
-    }
-    REQUIRE(at < text.len);
-    return at + 1;
 }

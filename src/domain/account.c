@@ -13,17 +13,14 @@
 
 #include <stdio.h>
 
-#include "base/buf.h"
-#include "base/json_text.h"
 #include "domain/name.h"
 #include "domain/password.h"
+#include "domain/renamed.h"
 #include "domain/session.h"
 
 /* "deleted-" and the digits of an id. */
 #define DELETED_NAME_BYTES 32u
 /* Of a byte escaped for JSON: \u00XX. */
-#define ESCAPED_BYTES_MAX 6u
-#define RENAMED_PUNCTUATION_BYTES (sizeof("[\"\",\"\"]") - 1)
 
 static enum error account_find_living(struct store *store, int64_t account_id, struct arena *arena,
                                       struct account *out_account);
@@ -40,7 +37,6 @@ static enum error add_deleted_row(struct store *store, int64_t account_id, struc
 static enum error hash_set(struct store *store, int64_t account_id, struct str new_hash);
 static enum error chore_add(struct store *store, enum chore_kind kind, int64_t account_id,
                             struct str text, int64_t now_ms);
-static struct str renamed_text(struct str from, struct str to, struct arena *arena);
 
 /* ---- creating -------------------------------------------------------------------------------- */
 
@@ -397,20 +393,4 @@ static enum error chore_add(struct store *store, enum chore_kind kind, int64_t a
     };
 
     return store_chore_add(store, &chore);
-}
-
-/* ["from","to"] */
-static struct str renamed_text(struct str from, struct str to, struct arena *arena)
-{
-    struct buf text;
-
-    buf_init(&text, (from.len + to.len) * ESCAPED_BYTES_MAX + RENAMED_PUNCTUATION_BYTES);
-    buf_append_str(&text, STR("[\""));
-    json_escape(from, &text);
-    buf_append_str(&text, STR("\",\""));
-    json_escape(to, &text);
-    buf_append_str(&text, STR("\"]"));
-    struct str copy = arena_copy(arena, buf_str(&text));
-    buf_release(&text);
-    return copy;
 }

@@ -1,9 +1,10 @@
 /* block.h - whom an account does not want to hear from.
  *
  * What a blocked account sends is answered as ever and stands in its own log; the blocker's side
- * never learns of it, also not after unblocking (domain/message.h, api/typing.h).
+ * never learns of it, also not after unblocking (domain/message.h, api/typing.h). New names and
+ * keys are not told either (domain/chore.c), until the block ends: the last of each is told then.
  *
- * Uses:    base, store/store.h, domain/name.h.
+ * Uses:    base, store/store.h, domain/name.h, domain/renamed.h.
  * Used by: api/blocks.c.
  * Thread:  write lane.
  */
@@ -28,6 +29,6 @@ MUST_CHECK enum error block_add(struct store *store, int64_t account_id, struct 
 /* Also a deleted account, by the name it is listed under; one who is not blocked is no error.
  * ACCOUNT_NOT_FOUND. */
 MUST_CHECK enum error block_remove(struct store *store, int64_t account_id, struct str username,
-                                   struct arena *arena);
+                                   int64_t now_ms, struct arena *arena);
 
 #endif

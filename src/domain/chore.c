@@ -2,8 +2,8 @@
  *
  * So a crash between slices repeats nothing and leaves nothing out. Contacts are walked by
  * ascending id; one who becomes a contact behind the cursor meets the new name or keys anyway.
- * One who blocked the account before it ever reached them has no conversation with it, and is told
- * nothing of it either: a new name is words, too.
+ * A new name is words, too: who blocks the account is told nothing of it while they do, and what
+ * there was when they unblock it (domain/block.h).
  */
 #include "domain/chore.h"
 
@@ -126,6 +126,7 @@ static enum error tell_contact(struct store *store, const struct chore *chore, e
     struct account contact;
     struct conversation conversation;
     bool is_found;
+    bool is_blocked = false;
     int64_t seq;
 
     if (contact_id == chore->account_id) {
@@ -139,7 +140,12 @@ static enum error tell_contact(struct store *store, const struct chore *chore, e
     if (error != OK || !is_found) {
         return error;
     }
-    return store_entry_append(store, contact_id, &entry, 0, &seq);
+    error = store_block_find(store, contact_id, chore->account_id, &is_blocked);
+    if (error == OK && is_blocked) {
+        return store_block_note_untold(store, contact_id, chore->account_id,
+                                       kind == ENTRY_KEYS_CHANGED, chore->text);
+    }
+    return error == OK ? store_entry_append(store, contact_id, &entry, 0, &seq) : error;
 }
 
 static enum error delete_log(struct store *store, const struct chore *chore)

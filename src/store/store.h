@@ -385,6 +385,20 @@ MUST_CHECK enum error store_block_count(struct store *store, int64_t account_id,
 /* The account's, newest first. */
 MUST_CHECK enum error store_block_list(struct store *store, int64_t account_id, struct arena *arena,
                                        struct block **out_blocks, size_t *out_count);
+/* What a blocker was not told of whom it blocks. */
+struct block_untold {
+    struct str renamed; /* the text of the first such entry, or NULL */
+    bool has_new_keys;
+};
+
+/* Notes in the block that this entry was not told: `keys_changed`, or a renaming with its text. */
+MUST_CHECK enum error store_block_note_untold(struct store *store, int64_t account_id,
+                                              int64_t other_id, bool keys_changed,
+                                              struct str renamed);
+/* Of a block that is there. */
+MUST_CHECK enum error store_block_untold_find(struct store *store, int64_t account_id,
+                                              int64_t other_id, struct arena *arena,
+                                              struct block_untold *out_untold);
 /* Notes that this message, which is in the log of its sender `account_id`, never reached its
  * recipient: once that account and its log are gone, nothing else tells. Counts it in the block. */
 MUST_CHECK enum error store_withheld_add(struct store *store, int64_t account_id,

@@ -105,7 +105,8 @@ def test_the_limit_and_a_list_of_many_pages(start):
             database.execute("INSERT INTO account(id, name, password_hash, created_at_ms)"
                              " VALUES(?, ?, 'x', 5)", (first + place, name))
             database.execute("INSERT INTO name VALUES(?, ?, ?, 1, 0)", (name, name, first + place))
-            database.execute("INSERT INTO block VALUES(?, ?, ?, 0)", (alice.user_id, first + place, place))
+            database.execute("INSERT INTO block(account_id, other_id, since_ms, withheld) VALUES(?, ?, ?, 0)",
+                             (alice.user_id, first + place, place))
     running.start()
     alice.api = bob.api = carl.api = running.api
     block(alice, bob)
@@ -284,24 +285,72 @@ def test_the_blocker_may_write_and_the_other_way_stays_open(alice, bob):
     assert bob.messages()[0]["content"] == "note"
 
 
-def test_a_new_name_is_told_only_to_whom_the_account_is_known(api, alice, bob):
-    """Contacts are told in the order of their ids: when carl has been, alice is passed."""
-    carl = api.create()
-    assert alice.user_id < carl.user_id
+def told(account, before, count):
+    """Waits until this many events came behind that many: how contacts are told, in the order of their ids."""
+    cursor = now(account).split(":")[0] + f":{before}"
+    events = []
+    while len(events) < count:
+        answer = poll(account, cursor, wait=30)
+        events += answer["events"]
+        cursor = answer["cursor"]
+    return [{key: event[key] for key in event if key != "cursor"} for event in events]
+
+
+def test_who_blocks_an_account_hears_of_its_new_name_and_keys_when_the_block_ends(api, alice, bob):
+    """A new name is words, too. When dora has been told, alice and carl were passed."""
+    carl, dora = api.create(), api.create()
+    assert alice.user_id < carl.user_id < dora.user_id
+    first = bob.username
     block(alice, bob)
-    block(carl, bob)
     bob.send(alice)
     carl.send(bob)
-    bob.rename(new_name("words"))
-    bob.upload()
-    cursor = now(carl).split(":")[0] + ":1"
-    types = []
-    while len(types) < 2:
-        answer = poll(carl, cursor, wait=30)
-        types += [event["type"] for event in answer["events"]]
-        cursor = answer["cursor"]
-    assert types == ["account_renamed", "keys_changed"]
+    dora.send(bob)
+    block(carl, bob)
+    for _ in range(2):
+        bob.rename(new_name("words"))
+        bob.upload()
+    assert [event["type"] for event in told(dora, 1, 4)] == ["account_renamed", "keys_changed"] * 2
+    assert seq_of(now(alice)) == 0 and seq_of(now(carl)) == 1
+    unblock(alice, bob)
+    unblock(carl, bob)
+    unblock(carl, bob)
     assert seq_of(now(alice)) == 0
+    assert told(carl, 1, 2) == [{"type": "account_renamed", "from": first, "to": bob.username},
+                                {"type": "keys_changed", "username": bob.username}]
+    block(carl, bob)
+    unblock(carl, bob)
+    last = bob.username
+    bob.rename(new_name("told"))
+    assert told(carl, 3, 1) == [{"type": "account_renamed", "from": last, "to": bob.username}]
+    assert seq_of(now(carl)) == 4
+
+
+def test_a_name_that_was_taken_back_meanwhile_is_not_told(api, alice, bob):
+    dora = api.create()
+    first = bob.username
+    alice.send(bob)
+    dora.send(bob)
+    block(alice, bob)
+    bob.rename(new_name("words"))
+    bob.rename(first)
+    told(dora, 1, 2)
+    unblock(alice, bob)
+    assert seq_of(now(alice)) == 1
+
+
+def test_who_was_deleted_meanwhile_is_told_when_the_block_ends(api, alice, bob):
+    dora = api.create()
+    first = bob.username
+    alice.send(bob)
+    dora.send(bob)
+    block(alice, bob)
+    bob.rename(new_name("words"))
+    bob.delete_raw(bob.password).expect(204)
+    told(dora, 1, 2)
+    assert seq_of(now(alice)) == 1
+    assert names(alice) == [f"deleted-{bob.user_id}"]
+    unblock_raw(alice, f"deleted-{bob.user_id}").expect(204)
+    assert told(alice, 1, 1) == [{"type": "account_renamed", "from": first, "to": f"deleted-{bob.user_id}"}]
 
 
 def test_blocks_outlive_the_process(start):

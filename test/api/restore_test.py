@@ -103,7 +103,7 @@ SPOILED = {
                         ("message ids that would be given again",)),
     "invite ids given again": (run_sql("UPDATE meta SET value = '1' WHERE key = 'next_invite_id'"),
                                ("invite ids that would be given again",)),
-    "a block of nobody": (run_sql("INSERT INTO block VALUES(1, 999999, 5, 0)"),
+    "a block of nobody": (run_sql("INSERT INTO block VALUES(1, 999999, 5, 0, NULL, 0)"),
                           ("blocks without one of their accounts",)),
     "a withheld message that arrived":
         (run_sql("INSERT INTO withheld_message SELECT other_id, ref FROM log WHERE kind = 2 LIMIT 1"),

@@ -110,6 +110,41 @@ static void withheld_messages_are_counted_in_their_block(void **state)
     store_batch_rollback(f->store);
 }
 
+/* The first renaming stays, as the text of its entry; keys are a mark. Other blocks have neither.
+ */
+static void what_was_not_told_stands_in_the_block(void **state)
+{
+    struct fixture *f = *state;
+    struct block_untold untold = {.has_new_keys = true};
+
+    assert_ok(store_batch_begin(f->store));
+    assert_ok(store_block_add(f->store, 1, 2, 50));
+    assert_ok(store_block_add(f->store, 2, 1, 50));
+    assert_ok(store_block_untold_find(f->store, 1, 2, &f->arena, &untold));
+    assert_null(untold.renamed.ptr);
+    assert_false(untold.has_new_keys);
+    assert_ok(store_block_note_untold(f->store, 1, 2, false, STR("[\"a\",\"b\"]")));
+    assert_ok(store_block_note_untold(f->store, 1, 2, false, STR("[\"b\",\"c\"]")));
+    assert_ok(store_block_untold_find(f->store, 1, 2, &f->arena, &untold));
+    assert_str(untold.renamed, "[\"a\",\"b\"]");
+    assert_false(untold.has_new_keys);
+    assert_ok(store_block_note_untold(f->store, 1, 2, true, (struct str){NULL, 0}));
+    assert_ok(store_block_note_untold(f->store, 1, 3, true, (struct str){NULL, 0}));
+    fixture_commit_and_reopen(f);
+    assert_ok(store_block_untold_find(f->store, 1, 2, &f->arena, &untold));
+    assert_str(untold.renamed, "[\"a\",\"b\"]");
+    assert_true(untold.has_new_keys);
+    assert_ok(store_block_untold_find(f->store, 2, 1, &f->arena, &untold));
+    assert_null(untold.renamed.ptr);
+    assert_false(untold.has_new_keys);
+    assert_ok(store_block_delete(f->store, 1, 2));
+    assert_ok(store_block_add(f->store, 1, 2, 60));
+    assert_ok(store_block_untold_find(f->store, 1, 2, &f->arena, &untold));
+    assert_null(untold.renamed.ptr);
+    assert_false(untold.has_new_keys);
+    store_batch_rollback(f->store);
+}
+
 /* In slices, with everything else of the account; what others have of it stays. */
 static void a_deleted_accounts_blocks_and_notes_go(void **state)
 {
@@ -146,6 +181,7 @@ int main(void)
         CONTRACT_CASE(blocks_are_counted_and_listed_newest_first),
         CONTRACT_CASE(what_is_answered_follows_every_change),
         CONTRACT_CASE(withheld_messages_are_counted_in_their_block),
+        CONTRACT_CASE(what_was_not_told_stands_in_the_block),
         CONTRACT_CASE(a_deleted_accounts_blocks_and_notes_go),
     };
     int failed = 0;

@@ -397,7 +397,7 @@ static enum error account_unblock(struct scripted_run *run)
     if (error != OK || !is_found) {
         return error;
     }
-    return block_remove(run->writer, account->id, name, &run->arena);
+    return block_remove(run->writer, account->id, name, run->now_ms, &run->arena);
 }
 
 /* Where there is something unread, if anywhere: all of it, or up to an entry of the account's log,

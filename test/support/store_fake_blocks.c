@@ -22,7 +22,7 @@ enum error store_block_find(struct store *store, int64_t account_id, int64_t oth
 enum error store_block_add(struct store *store, int64_t account_id, int64_t other_id,
                            int64_t since_ms)
 {
-    const struct fake_block row = {account_id, {other_id, since_ms, 0}};
+    const struct fake_block row = {.account_id = account_id, .block = {other_id, since_ms, 0}};
     size_t index;
     enum error error = fake_enter_write(store);
 
@@ -39,6 +39,40 @@ enum error store_block_delete(struct store *store, int64_t account_id, int64_t o
 
     if (error == OK && block_row(store, account_id, other_id, &index)) {
         fake_table_remove(&store->home->rows.blocks, index);
+    }
+    return error;
+}
+
+enum error store_block_note_untold(struct store *store, int64_t account_id, int64_t other_id,
+                                   bool keys_changed, struct str renamed)
+{
+    size_t index;
+    enum error error = fake_enter_write(store);
+
+    if (error == OK && block_row(store, account_id, other_id, &index)) {
+        struct block_untold *untold =
+            &FAKE_ROW(store->home->rows.blocks, struct fake_block, index)->untold;
+
+        if (keys_changed) {
+            untold->has_new_keys = true;
+        } else if (untold->renamed.ptr == NULL) {
+            untold->renamed = fake_text_keep(store, renamed);
+        }
+    }
+    return error;
+}
+
+enum error store_block_untold_find(struct store *store, int64_t account_id, int64_t other_id,
+                                   struct arena *arena, struct block_untold *out_untold)
+{
+    size_t index;
+    enum error error = fake_enter(store);
+
+    if (error == OK && block_row(store, account_id, other_id, &index)) {
+        *out_untold = FAKE_ROW(store->home->rows.blocks, struct fake_block, index)->untold;
+        if (out_untold->renamed.ptr != NULL) {
+            out_untold->renamed = arena_copy(arena, out_untold->renamed);
+        }
     }
     return error;
 }

@@ -90,7 +90,8 @@ static void dump_log(const struct fake_rows *rows, struct buf *out)
         const struct fake_block *row = FAKE_ROW(rows->blocks, struct fake_block, i);
 
         NUMBERS(out, "block", row->account_id, row->block.other_id, row->block.since_ms,
-                row->block.withheld);
+                row->block.withheld, row->untold.has_new_keys);
+        buf_append_str(out, row->untold.renamed);
         buf_append_char(out, '\n');
     }
     for (size_t i = 0; i < rows->withheld.count; i++) {

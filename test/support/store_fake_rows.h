@@ -39,6 +39,7 @@ struct fake_conversation {
 struct fake_block {
     int64_t account_id;
     struct block block;
+    struct block_untold untold;
 };
 
 struct fake_withheld {

@@ -14,6 +14,11 @@ static const char BLOCK_COUNT[] = "SELECT count(*) FROM block WHERE account_id =
 static const char BLOCK_LIST[] =
     "SELECT other_id, since_ms, withheld FROM block WHERE account_id = ?1"
     " ORDER BY since_ms DESC, other_id DESC";
+static const char UNTOLD_NOTE[] = "UPDATE block SET untold_keys = max(untold_keys, ?3),"
+                                  " untold_renamed = coalesce(untold_renamed, ?4)"
+                                  " WHERE account_id = ?1 AND other_id = ?2";
+static const char UNTOLD_FIND[] = "SELECT untold_renamed, untold_keys FROM block"
+                                  " WHERE account_id = ?1 AND other_id = ?2";
 static const char WITHHELD_COUNT[] =
     "UPDATE block SET withheld = withheld + 1 WHERE account_id = ?1 AND other_id = ?2";
 static const char WITHHELD_ADD[] =
@@ -104,6 +109,40 @@ enum error store_block_list(struct store *store, int64_t account_id, struct aren
     *out_blocks = blocks;
     *out_count = count;
     return OK;
+}
+
+enum error store_block_note_untold(struct store *store, int64_t account_id, int64_t other_id,
+                                   bool keys_changed, struct str renamed)
+{
+    struct query query = query_write(store, UNTOLD_NOTE);
+
+    query_bind_int(&query, account_id);
+    query_bind_int(&query, other_id);
+    query_bind_int(&query, keys_changed ? 1 : 0);
+    query_bind_text(&query, keys_changed ? (struct str){NULL, 0} : renamed);
+    return query_run(&query);
+}
+
+enum error store_block_untold_find(struct store *store, int64_t account_id, int64_t other_id,
+                                   struct arena *arena, struct block_untold *out_untold)
+{
+    struct query query = query_read(store, UNTOLD_FIND);
+    struct block_untold untold = {.renamed = {NULL, 0}};
+    enum error error;
+
+    query_bind_int(&query, account_id);
+    query_bind_int(&query, other_id);
+    if (query_step(&query)) {
+        if (query_text(&query, 0).ptr != NULL) {
+            untold.renamed = query_text_copy(&query, 0, arena);
+        }
+        untold.has_new_keys = query_int(&query, 1) != 0;
+    }
+    error = query_end(&query);
+    if (error == OK) {
+        *out_untold = untold;
+    }
+    return error;
 }
 
 /* Two small rows, as the recipient's side of any message is: how long a send takes must not tell

@@ -30,7 +30,7 @@ static enum error block(struct domain_fixture *f, int64_t account_id, const char
 
 static enum error unblock(struct domain_fixture *f, int64_t account_id, const char *username)
 {
-    return block_remove(f->store, account_id, str_from(username), &f->arena);
+    return block_remove(f->store, account_id, str_from(username), f->now_ms, &f->arena);
 }
 
 static size_t blocks_of(struct domain_fixture *f, int64_t account_id, struct block **out_blocks)

@@ -8,7 +8,8 @@
 #define COPY_OF_SCHEMA_2 ".before-0003"
 #define COPY_OF_SCHEMA_3 ".before-0004"
 #define COPY_OF_SCHEMA_4 ".before-0005"
-#define NEWEST 5
+#define COPY_OF_SCHEMA_5 ".before-0006"
+#define NEWEST 6
 
 /* What a server of schema 1 leaves: an account, its session, an entry. */
 static void make_schema_1(struct scratch *s)
@@ -151,6 +152,34 @@ static void a_file_of_schema_4_keeps_its_exactly_once_keys(void **state)
     assert_int_equal(scratch_number(s, COPY_OF_SCHEMA_4, "PRAGMA user_version"), 4);
 }
 
+/* Its blocks have kept nothing back. */
+static void a_file_of_schema_5_keeps_its_blocks(void **state)
+{
+    struct scratch *s = *state;
+    struct block_untold untold = {.has_new_keys = true};
+    bool is_blocked = false;
+
+    make_schema_1(s);
+    for (size_t i = 1; i < 5; i++) {
+        scratch_sql(s, migration_list[i].sql);
+    }
+    scratch_sql(s, "PRAGMA user_version=5; INSERT INTO block VALUES(5, 6, 70, 3)");
+    scratch_open(s);
+    assert_ok(store_batch_begin(s->writer));
+    assert_ok(store_block_find(s->writer, 5, 6, &is_blocked));
+    assert_true(is_blocked);
+    assert_ok(store_block_untold_find(s->writer, 5, 6, &s->arena, &untold));
+    assert_true(untold.renamed.ptr == NULL && !untold.has_new_keys);
+    assert_ok(store_block_note_untold(s->writer, 5, 6, true, (struct str){NULL, 0}));
+    assert_ok(store_block_untold_find(s->writer, 5, 6, &s->arena, &untold));
+    assert_true(untold.has_new_keys);
+    assert_ok(store_batch_commit(s->writer));
+    scratch_close(s);
+    assert_int_equal(scratch_number(s, "", "PRAGMA user_version"), NEWEST);
+    assert_int_equal(scratch_number(s, "", "SELECT withheld FROM block"), 3);
+    assert_int_equal(scratch_number(s, COPY_OF_SCHEMA_5, "PRAGMA user_version"), 5);
+}
+
 static void a_migration_that_fails_leaves_the_file_as_it_was(void **state)
 {
     struct scratch *s = *state;
@@ -187,6 +216,7 @@ int main(void)
         SCRATCH_CASE(a_file_of_schema_2_opens_and_is_copied_once),
         SCRATCH_CASE(a_file_of_schema_3_keeps_its_long_messages_in_the_logs),
         SCRATCH_CASE(a_file_of_schema_4_keeps_its_exactly_once_keys),
+        SCRATCH_CASE(a_file_of_schema_5_keeps_its_blocks),
         SCRATCH_CASE(a_migration_that_fails_leaves_the_file_as_it_was),
         SCRATCH_CASE(a_new_file_is_not_copied),
     };
