@@ -204,8 +204,8 @@ static void reading_by_a_blocked_account_is_not_told(void **state)
     domain_fixture_release(&f);
 }
 
-/* A blocker who has messages of it is told, since their lists show the new name; others are not. */
-static void a_new_name_or_key_reaches_only_those_whose_lists_show_the_account(void **state)
+/* While the block stands neither; then the last of each, to whose lists show the account. */
+static void new_names_and_keys_are_told_when_the_block_ends(void **state)
 {
     static const struct key_bundle bundle = {
         .identity_key = {"i", 1}, .signed_prekey = {"s", 1}, .signed_prekey_signature = {"g", 1}};
@@ -218,12 +218,19 @@ static void a_new_name_or_key_reaches_only_those_whose_lists_show_the_account(vo
     assert_int_equal(block(&f, 3, "bob"), OK);
     (void)fixture_send(&f, 2, "alice", "withheld");
     (void)fixture_send(&f, 2, "carl", "withheld");
-    fixture_rename(&f, 2, "words for alice");
+    fixture_rename(&f, 2, "words");
+    fixture_rename(&f, 2, "more words");
     assert_int_equal(key_publish(f.store, 2, &bundle, NULL, 0, f.now_ms), OK);
     (void)fixture_run_chores(&f);
     assert_int_equal(fixture_head(&f, 1), 0);
+    assert_int_equal(fixture_head(&f, 3), 1);
+    assert_int_equal(unblock(&f, 1, "more words"), OK);
+    assert_int_equal(unblock(&f, 3, "more words"), OK);
+    assert_int_equal(unblock(&f, 3, "more words"), OK);
+    assert_int_equal(fixture_head(&f, 1), 0);
     assert_int_equal(fixture_head(&f, 3), 3);
     assert_int_equal(fixture_entry(&f, 3, 2).kind, ENTRY_ACCOUNT_RENAMED);
+    assert_true(str_equal(fixture_entry(&f, 3, 2).text, STR("[\"bob\",\"more words\"]")));
     assert_int_equal(fixture_entry(&f, 3, 3).kind, ENTRY_KEYS_CHANGED);
     domain_fixture_release(&f);
 }
@@ -254,7 +261,9 @@ static void every_store_failure_is_told_and_leaves_nothing(void **state)
     init_with_three(&f);
     assert_int_equal(block(&f, 1, "bob"), OK);
     assert_int_equal(fixture_fail_each_call(&f, step_block), 4);
-    assert_int_equal(fixture_fail_each_call(&f, step_unblock), 3);
+    assert_int_equal(store_block_note_untold(f.store, 1, 2, false, STR("[\"bert\",\"bob\"]")), OK);
+    assert_int_equal(store_block_note_untold(f.store, 1, 2, true, (struct str){NULL, 0}), OK);
+    assert_int_equal(fixture_fail_each_call(&f, step_unblock), 7);
     assert_int_equal(fixture_fail_each_call(&f, step_send), 8);
     domain_fixture_release(&f);
 }
@@ -269,7 +278,7 @@ int main(void)
         cmocka_unit_test(a_blocked_message_is_the_senders_alone_for_ever),
         cmocka_unit_test(a_replay_stays_what_it_was),
         cmocka_unit_test(reading_by_a_blocked_account_is_not_told),
-        cmocka_unit_test(a_new_name_or_key_reaches_only_those_whose_lists_show_the_account),
+        cmocka_unit_test(new_names_and_keys_are_told_when_the_block_ends),
         cmocka_unit_test(every_store_failure_is_told_and_leaves_nothing),
     };
 
