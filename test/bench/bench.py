@@ -19,6 +19,7 @@ import argparse
 import json
 import pathlib
 import shutil
+import statistics
 import sys
 import time
 
@@ -41,6 +42,9 @@ WARM_S = 0.3
 WARM_FULL_S = 1.0
 HASH_MEASURE_S = 4.0  # at cost 12 a core makes five hashes a second
 GROUP_OF_BARE_LOOP = 64
+# First reads end with the accounts there are, some after 3 ms: a fresh server reads them once more.
+FIRST_READS_S = 0.5
+FIRST_READS_PASSES_MAX = 4
 FLOOD_FIRST = 16  # log-ins and sign-ups, after which all are refused
 
 
@@ -158,8 +162,12 @@ class Bench:
     def measure(self, workload, name, paths, body):
         if name == BARE:
             return self.quiet(f"{workload.text}, {name}", lambda pids: self.bare(workload, pids))
-        return self.quiet(f"{workload.text}, {name}",
-                          lambda pids: self.ask(workload, name, paths[name], body, pids))
+        passes = []
+        while not passes or (workload.warmed_by and len(passes) < FIRST_READS_PASSES_MAX
+                             and sum(each["seconds"] for each in passes) < FIRST_READS_S):
+            passes.append(self.quiet(f"{workload.text}, {name}",
+                                     lambda pids: self.ask(workload, name, paths[name], body, pids)))
+        return together(passes)
 
     def ask(self, workload, name, paths, body, pids):
         database = self.database(workload, name)
@@ -227,6 +235,7 @@ class Bench:
             "p50_us": classes[0]["p50_us"], "p99_us": max(each["p99_us"] for each in classes),
             "max_us": max(each["max_us"] for each in classes),
             "acknowledged": acknowledged(asked),
+            "requests": asked["requests"], "seconds": asked["seconds"],
         }
 
     def bare(self, workload, pids):
@@ -325,6 +334,19 @@ class Bench:
                 any("idle" in key or key == "reconnect" for key, _, _ in self.figures_chosen):
             raise BenchError(f"idle connections and streams need {figures.DESCRIPTORS_MIN:,} descriptors: "
                              "raise the hard limit (ulimit -Hn), or choose others with --only")
+
+
+def together(passes):
+    """One result of passes: each request counts alike, quantiles are the medians of theirs."""
+    requests = sum(each["requests"] for each in passes)
+    seconds = sum(each["seconds"] for each in passes)
+    found = {**passes[0], "requests": requests, "seconds": seconds, "per_s": requests / seconds,
+             "cpu_us": sum(each["cpu_us"] * each["requests"] for each in passes) / max(requests, 1),
+             "acknowledged": sum(each["acknowledged"] for each in passes),
+             "foreign": max(each["foreign"] for each in passes), "passes": len(passes)}
+    for key in ("p50_us", "p99_us", "max_us"):
+        found[key] = statistics.median(each[key] for each in passes)
+    return found
 
 
 def is_only_full(key):

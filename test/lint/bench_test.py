@@ -124,6 +124,27 @@ def test_in_a_short_time_a_tick_or_two_are_nobody(bench, monkeypatch):
         measured(bench, 0.2, 0.04)
 
 
+@pytest.mark.parametrize("reads_once, took_s, passes", ((True, 0.01, 4), (True, 0.2, 3), (True, 0.6, 1), (False, 0.01, 1)))
+def test_first_reads_that_are_soon_over_are_measured_more_often(bench, monkeypatch, reads_once, took_s, passes):
+    asked = []
+
+    def ask(workload, name, paths, body, pids):
+        asked.append(1)
+        number = len(asked)
+        return {"before": snapshot(100, 0.0, 0.0), "after": snapshot(101, 0.0, 0.0), "requests": 10 * number,
+                "seconds": took_s, "per_s": 10 * number / took_s, "cpu_us": 4.0 * number, "p50_us": number,
+                "p99_us": 2 * number, "max_us": 3 * number, "acknowledged": 10 * number}
+    monkeypatch.setattr(bench, "ask", ask)
+    workload = types.SimpleNamespace(text="first reads", warmed_by=reads_once or None)
+    found = bench.measure(workload, MIGCHAT, {MIGCHAT: {}}, None)
+    numbers = range(1, passes + 1)
+    assert found["passes"] == len(asked) == passes and found["requests"] == 10 * sum(numbers)
+    assert found["per_s"] == pytest.approx(10 * sum(numbers) / (passes * took_s))
+    # Each request counts alike, so the later passes, which have more, count more.
+    assert found["cpu_us"] == pytest.approx(4 * sum(each * each for each in numbers) / sum(numbers))
+    assert found["p99_us"] == (passes + 1) and found["acknowledged"] == 10 * sum(numbers)
+
+
 def disturbed(bench, monkeypatch, in_rounds):
     """The run of a workload of two servers, of which the second is disturbed in these rounds."""
     rounds = iter(range(100))
