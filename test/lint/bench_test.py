@@ -124,7 +124,8 @@ def test_in_a_short_time_a_tick_or_two_are_nobody(bench, monkeypatch):
         measured(bench, 0.2, 0.04)
 
 
-@pytest.mark.parametrize("reads_once, took_s, passes", ((True, 0.01, 4), (True, 0.2, 3), (True, 0.6, 1), (False, 0.01, 1)))
+@pytest.mark.parametrize("reads_once, took_s, passes",
+                         ((True, 0.01, 4), (True, 0.2, 3), (True, 0.6, 1), (False, 0.01, 1)))
 def test_first_reads_that_are_soon_over_are_measured_more_often(bench, monkeypatch, reads_once, took_s, passes):
     asked = []
 

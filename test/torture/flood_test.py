@@ -1,9 +1,9 @@
 """A flood of log-ins or sign-ups is refused for asking too often, and nine tenths are left for who sends and reads.
 
 Who floods asks again as soon as it is answered, so what keeps it from taking the machine is that a refusal waits
-(REFUSED_WAIT_MS of net/conn.h). Generators and server share the machine, so what is measured goes
-by turns, beside one of them a second and beside the flood, and the middle of the ratios counts. What those cost that are
-hashed is ./run bench's to say.
+(REFUSED_WAIT_MS of net/conn.h). Generators and server share the machine, so what is measured goes by turns, beside one
+of them a second and beside the flood, and the middle of the ratios counts. What those cost that are hashed is
+./run bench's to say.
 """
 
 import concurrent.futures
