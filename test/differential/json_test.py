@@ -146,9 +146,11 @@ def test_what_we_refuse_though_others_take_it_is_listed_with_its_reason():
         json.loads(text)  # Python takes them all
 
 
-def test_what_is_left_open_is_decided_as_listed():
+def test_what_is_left_open_is_decided_as_listed(tell):
     for name, (text, is_taken, reason) in documents.OPEN.items():
         assert asked([text])[0].startswith("yes" if is_taken else "no") and reason, name
+    tell(f"{len(documents.VALID)} valid and {len(documents.INVALID)} invalid documents, {len(documents.OPEN)} left "
+         f"open and decided, {len(documents.VALID_REFUSED)} refused though others take them")
 
 
 def test_every_document_cut_short_or_with_more_behind_it_is_judged_as_by_python():

@@ -2,6 +2,7 @@
 when it is told to, though nothing can be undone before the disk answers."""
 
 import signal
+import time
 
 from support import metrics, seen
 from support.api import Api
@@ -11,7 +12,7 @@ from support.server import Server
 COPY = "migchat.db.rust-copy"
 
 
-def test_a_disk_that_hangs_in_an_adoption(tmp_path, disk):
+def test_a_disk_that_hangs_in_an_adoption(tmp_path, disk, tell):
     own = tmp_path / "own"
     own.mkdir()
     rust = RustDatabase(own / "migchat.db")
@@ -33,8 +34,10 @@ def test_a_disk_that_hangs_in_an_adoption(tmp_path, disk):
     scrape = metrics.Scrape(server)
     assert scrape["migchat_http_requests_total", {"route": "/api/account/create", "status": "503"}] == 1
     assert not scrape.labels("migchat_lane_depth") and scrape["migchat_commit_duration_seconds_count"] == 0
+    told_at_s = time.monotonic()
     server.process.send_signal(signal.SIGTERM)
     server.wait_exit(0)
+    tell(f"told to stop while the disk hangs, it has ended after {(time.monotonic() - told_at_s) * 1000:.0f} ms")
     assert server.events("opening_cut"), server.log()
     assert not (own / COPY).exists()
     assert dump(own / "migchat.db") == before

@@ -4,7 +4,7 @@ from support.api import Account
 from support.server import environment
 
 
-def test_a_sync_that_fails_after_the_exchange_is_not_told_as_nothing(start, disk, tmp_path):
+def test_a_sync_that_fails_after_the_exchange_is_not_told_as_nothing(start, disk, tmp_path, tell):
     """What was restored is in place then: only a power cut could undo it."""
     running = start()
     alice = running.api.create()
@@ -30,3 +30,4 @@ def test_a_sync_that_fails_after_the_exchange_is_not_told_as_nothing(start, disk
     running.start()
     again = Account(running.api, alice.username, alice.password, alice.token, alice.user_id)
     assert again.messages() == kept
+    tell(f"a sync failed before and one behind the exchange: 2 told, {len(kept)} of {len(kept)} messages kept")

@@ -1,5 +1,7 @@
 """What the server does when the disk fails: a sync that fails ends it, a full disk does not."""
 
+import time
+
 import pytest
 
 from support import seen
@@ -15,17 +17,21 @@ def server(tmp_path, disk):
         server.kill()
 
 
-def test_a_failed_sync_answers_503_and_ends_the_process(server, disk):
+def test_a_failed_sync_answers_503_and_ends_the_process(server, disk, tell):
     alice, bob = server.api.create(), server.api.create()
     kept = alice.send(bob)
     disk.fail("sync")
+    failed_at_s = time.monotonic()
     answer = alice.send_raw(bob.username, seen.new_content(), key="again")
     answer.expect(503)
     assert answer.json()["code"] == "outcome_unknown", answer.describe()
     assert "retry-after" in {name.lower() for name, _ in answer.fields}, answer.describe()
+    answered_s = time.monotonic() - failed_at_s
     server.wait_exit(None)
+    ended_s = time.monotonic() - failed_at_s
     disk.heal("sync")
     server.start()
+    tell(f"a sync that fails: 503 after {answered_s * 1000:.0f} ms, the end after {ended_s * 1000:.0f} ms")
     alice.api = bob.api = server.api
     assert kept["message_id"] in [message["id"] for message in alice.messages()]
     # Repeated with the same key it is there exactly once, whatever became of the first try.
@@ -38,7 +44,7 @@ def test_a_failed_sync_answers_503_and_ends_the_process(server, disk):
     server.stop()
 
 
-def test_a_full_disk_refuses_writes_and_is_forgotten_when_there_is_space(server, disk):
+def test_a_full_disk_refuses_writes_and_is_forgotten_when_there_is_space(server, disk, tell):
     alice, bob = server.api.create(), server.api.create()
     kept = alice.send(bob)
     disk.fail("space")
@@ -48,7 +54,9 @@ def test_a_full_disk_refuses_writes_and_is_forgotten_when_there_is_space(server,
     assert [message["id"] for message in bob.messages()] == [kept["message_id"]]
     server.api.get("/health").expect(200)
     disk.heal("space")
+    healed_at_s = time.monotonic()
     after = alice.send(bob)
+    tell(f"a full disk: with space again a send is acknowledged in {(time.monotonic() - healed_at_s) * 1000:.1f} ms")
     assert after["message_id"] > kept["message_id"]
     assert [message["id"] for message in bob.messages()] == [after["message_id"], kept["message_id"]]
     assert [message["seq"] for message in bob.messages()] == [2, 1]

@@ -26,7 +26,7 @@ def settings(notified, disk):
     return {"NOTIFY_SOCKET": notified.name, "WATCHDOG_USEC": WATCHDOG_S * 1000000, **disk.environment}
 
 
-def test_a_writer_that_hangs_is_no_longer_vouched_for(tmp_path, disk, notified):
+def test_a_writer_that_hangs_is_no_longer_vouched_for(tmp_path, disk, notified, tell):
     with Server(tmp_path / "own", **settings(notified, disk)) as server:
         alice = server.api.create()
         notified.wait("READY")
@@ -43,8 +43,11 @@ def test_a_writer_that_hangs_is_no_longer_vouched_for(tmp_path, disk, notified):
             assert message is None or "WATCHDOG" not in message
             server.api.get("/health").expect(200)
         disk.heal("hold")
+        healed_at_s = time.monotonic()
         sender.join()
         notified.wait("WATCHDOG")
+        tell(f"a writer that hung: silent for {3 * WATCHDOG_S} s, vouched for again "
+             f"{time.monotonic() - healed_at_s:.2f} s after (time limit {WATCHDOG_S} s)")
 
 
 def test_a_long_opening_asks_for_time_and_is_alive(tmp_path, disk, notified):
