@@ -3,6 +3,7 @@ logs keep their order, and a rate is what it was. Time that only passes (CLOCK_M
 jumps of a real machine."""
 
 import glob
+import itertools
 import os
 import threading
 import time
@@ -28,6 +29,8 @@ IDLE_S = LASTS_S + 300  # far less than a jump
 EARLY_S = 0.05  # what is left of the clock's grain
 LATE_S = 1.5    # on a machine that does much else
 RATE_COUNT, RATE_S = 5, 1
+# What is taken is noted when its answer comes, which may be late by a few tenths of a second.
+BEYOND_MAX, APART_MAX_S = 2, 1.2
 
 pytestmark = pytest.mark.skipif(SANITIZED, reason="libfaketime and the sanitizer replace the same calls; run against "
                                                   "release")
@@ -94,13 +97,21 @@ def in_time(took_s, wanted_s):
 
 
 def asked_and_allowed(account, other, until_s):
-    """How many requests of a limited route are taken, tried all the time."""
-    taken = 0
+    """When requests of a limited route were taken, tried all the time."""
+    taken_s = []
     while time.monotonic() < until_s:
         answer = account.post(with_query("/api/typing", with_user=other.username)).expect((204, 429))
-        taken += answer.status == 204
+        if answer.status == 204:
+            taken_s.append(time.monotonic())
         time.sleep(0.005)  # the rate is the case, not the load
-    return taken
+    return taken_s
+
+
+def most_beyond_rate(taken_s):
+    """How many more than a bucket and what came into it the fullest stretch of time has."""
+    beyond = [number - at_s * RATE_COUNT / RATE_S for number, at_s in enumerate(taken_s)]
+    least = [min(beyond[:number + 1]) for number in range(len(beyond))]
+    return max(now - before for now, before in zip(beyond, least)) + 1 - RATE_COUNT
 
 
 def test_the_clock_jumps_and_nothing_depends_on_it(clocked, tell):
@@ -134,7 +145,7 @@ def test_the_clock_jumps_and_nothing_depends_on_it(clocked, tell):
     threads = [threading.Thread(target=again, args=each) for each in (
         ("head", lambda: in_time(lasts_s(server, head), HEAD_S)),
         ("body", lambda: in_time(lasts_s(server, body), BODY_S)), ("poll", poll_once))]
-    threads.append(threading.Thread(target=lambda: taken.append(asked_and_allowed(alice, bob, end_s))))
+    threads.append(threading.Thread(target=lambda: taken.extend(asked_and_allowed(alice, bob, end_s))))
     with clock, crowd:
         begun_s = time.monotonic()
         for thread in threads:
@@ -151,9 +162,12 @@ def test_the_clock_jumps_and_nothing_depends_on_it(clocked, tell):
     assert idle.answer("GET", "/health").status == 200, "a connection is gone before its idle time"
     right = RATE_COUNT + LASTS_S * RATE_COUNT / RATE_S
     tell(f"{clock.jumps} jumps in {lasted_s:.0f} s: {sum(map(len, late.values()))} time-outs, at most "
-         f"{max(max(each) for each in late.values()):.2f} s late; {messages} messages in order; {taken[0]} requests "
-         f"taken where {right:.0f} were allowed")
-    assert right * 0.8 <= taken[0] <= right + 1
+         f"{max(max(each) for each in late.values()):.2f} s late; {messages} messages in order; {len(taken)} requests "
+         f"taken where {right:.0f} were allowed, {most_beyond_rate(taken):.1f} too many at most, "
+         f"{max(later - one for one, later in itertools.pairwise(taken)):.2f} s apart at most")
+    assert right * 0.8 <= len(taken) <= right + 1
+    assert most_beyond_rate(taken) <= BEYOND_MAX
+    assert all(later - one <= APART_MAX_S for one, later in itertools.pairwise(taken))
 
 
 def beat_late_s(times_s):
