@@ -3,7 +3,6 @@
 
 #include "api/cursor.h"
 #include "base/put.h"
-#include "base/require.h"
 #include "domain/renamed.h"
 
 /* The longest of the forms below without what they are filled with. */

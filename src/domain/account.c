@@ -20,7 +20,6 @@
 
 /* "deleted-" and the digits of an id. */
 #define DELETED_NAME_BYTES 32u
-/* Of a byte escaped for JSON: \u00XX. */
 
 static enum error account_find_living(struct store *store, int64_t account_id, struct arena *arena,
                                       struct account *out_account);

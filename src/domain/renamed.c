@@ -5,9 +5,11 @@
 #include "base/json_text.h"
 #include "base/require.h"
 
+/* Of a byte escaped for JSON: \u00XX. */
 #define ESCAPED_BYTES_MAX 6u
 #define PUNCTUATION_BYTES (sizeof("[\"\",\"\"]") - 1)
 
+static struct str text_end(struct buf *text, struct str to, struct arena *arena);
 static size_t json_text_len(struct str text);
 
 struct str renamed_text(struct str from, struct str to, struct arena *arena)
@@ -17,35 +19,35 @@ struct str renamed_text(struct str from, struct str to, struct arena *arena)
     buf_init(&text, (from.len + to.len) * ESCAPED_BYTES_MAX + PUNCTUATION_BYTES);
     buf_append_str(&text, STR("[\""));
     json_escape(from, &text);
-    buf_append_str(&text, STR("\",\""));
-    json_escape(to, &text);
-    buf_append_str(&text, STR("\"]"));
-    struct str copy = arena_copy(arena, buf_str(&text));
-    buf_release(&text);
-    return copy;
+    buf_append_str(&text, STR("\""));
+    return text_end(&text, to, arena);
 }
 
 struct str renamed_text_since(struct str first, struct str to, struct arena *arena)
 {
-    struct str now = renamed_text((struct str){"", 0}, to, arena);
     struct str from;
-    struct str nobody;
     struct str quoted_to;
     struct buf text;
 
-    renamed_text_split(first, &from, &nobody);
-    renamed_text_split(now, &nobody, &quoted_to);
-    if (str_equal(from, quoted_to)) {
-        return (struct str){NULL, 0};
-    }
-    buf_init(&text, from.len + quoted_to.len + PUNCTUATION_BYTES);
+    renamed_text_split(first, &from, &quoted_to);
+    buf_init(&text, from.len + to.len * ESCAPED_BYTES_MAX + PUNCTUATION_BYTES);
     buf_append_str(&text, STR("["));
     buf_append_str(&text, from);
-    buf_append_str(&text, STR(","));
-    buf_append_str(&text, quoted_to);
-    buf_append_str(&text, STR("]"));
-    struct str copy = arena_copy(arena, buf_str(&text));
-    buf_release(&text);
+    struct str since = text_end(&text, to, arena);
+
+    renamed_text_split(since, &from, &quoted_to);
+    return str_equal(from, quoted_to) ? (struct str){NULL, 0} : since;
+}
+
+/* Behind the quoted name that `text` ends with; releases it. */
+static struct str text_end(struct buf *text, struct str to, struct arena *arena)
+{
+    buf_append_str(text, STR(",\""));
+    json_escape(to, text);
+    buf_append_str(text, STR("\"]"));
+    struct str copy = arena_copy(arena, buf_str(text));
+
+    buf_release(text);
     return copy;
 }
 

@@ -325,13 +325,18 @@ def test_who_blocks_an_account_hears_of_its_new_name_and_keys_when_the_block_end
     assert seq_of(now(carl)) == 4
 
 
+def renamed_while_blocked(api, blocker, account):
+    """(the name that the blocker was told last, one who is told of everything)"""
+    first, witness = account.username, api.create()
+    blocker.send(account)
+    witness.send(account)
+    block(blocker, account)
+    account.rename(new_name("words"))
+    return first, witness
+
+
 def test_a_name_that_was_taken_back_meanwhile_is_not_told(api, alice, bob):
-    dora = api.create()
-    first = bob.username
-    alice.send(bob)
-    dora.send(bob)
-    block(alice, bob)
-    bob.rename(new_name("words"))
+    first, dora = renamed_while_blocked(api, alice, bob)
     bob.rename(first)
     told(dora, 1, 2)
     unblock(alice, bob)
@@ -339,12 +344,7 @@ def test_a_name_that_was_taken_back_meanwhile_is_not_told(api, alice, bob):
 
 
 def test_who_was_deleted_meanwhile_is_told_when_the_block_ends(api, alice, bob):
-    dora = api.create()
-    first = bob.username
-    alice.send(bob)
-    dora.send(bob)
-    block(alice, bob)
-    bob.rename(new_name("words"))
+    first, dora = renamed_while_blocked(api, alice, bob)
     bob.delete_raw(bob.password).expect(204)
     told(dora, 1, 2)
     assert seq_of(now(alice)) == 1

@@ -133,9 +133,7 @@ enum error store_block_untold_find(struct store *store, int64_t account_id, int6
     query_bind_int(&query, account_id);
     query_bind_int(&query, other_id);
     if (query_step(&query)) {
-        if (query_text(&query, 0).ptr != NULL) {
-            untold.renamed = query_text_copy(&query, 0, arena);
-        }
+        untold.renamed = query_text_copy(&query, 0, arena);
         untold.has_new_keys = query_int(&query, 1) != 0;
     }
     error = query_end(&query);
