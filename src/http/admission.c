@@ -113,10 +113,10 @@ static enum error address_judge(struct exchange *exchange, const struct admissio
     struct ip_address peer;
     struct ip_address client;
 
-    if (route->limit == LIMIT_NONE || !limits_apply(policy->limits, route->limit) ||
-        !policy->peer_find(exchange, &peer)) {
+    if (route->limit == LIMIT_NONE || !limits_apply(policy->limits, route->limit)) {
         return OK;
     }
+    policy->peer_find(exchange, &peer);
     client_address_find(&peer, &exchange->request, policy->proxies, &client);
     enum error error = limits_judge_address(policy->limits, route->limit, &client, exchange);
 

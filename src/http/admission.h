@@ -23,8 +23,8 @@ struct admission_policy {
     size_t body_max_bytes;
     struct limits *limits; /* of addresses; NULL: none */
     const struct proxies *proxies;
-    /* Who is at the other end; false when that is no address. Not asked without limits. */
-    bool (*peer_find)(const struct exchange *exchange, struct ip_address *out_address);
+    /* Who is at the other end, or which address stands for them. Not asked without limits. */
+    void (*peer_find)(const struct exchange *exchange, struct ip_address *out_address);
 };
 
 /* What the connection does next with the request whose head is complete. */

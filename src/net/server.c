@@ -280,13 +280,16 @@ void server_probe_send(struct server *server, struct server_probe *probe)
     }
 }
 
-bool server_peer_find(const struct exchange *exchange, struct ip_address *out_address)
+void server_peer_find(const struct exchange *exchange, struct ip_address *out_address)
 {
     struct sockaddr_storage peer;
     int len = sizeof peer;
 
-    return uv_tcp_getpeername(&exchange->owner->tcp, (struct sockaddr *)&peer, &len) == 0 &&
-           ip_address_of_socket(&peer, out_address);
+    if (uv_tcp_getpeername(&exchange->owner->tcp, (struct sockaddr *)&peer, &len) != 0) {
+        REQUIRE(ip_address_read(STR("100::"), out_address));
+    } else if (!ip_address_of_socket(&peer, out_address)) {
+        REQUIRE(ip_address_read(STR("127.0.0.1"), out_address));
+    }
 }
 
 unsigned server_connection_count(const struct server *server)

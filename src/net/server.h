@@ -58,8 +58,10 @@ void server_follow(struct server *server, const struct server_settings *settings
 /* Lends the probe to the write lane; its on_answered is called once a transaction of the lane's has
  * run it. Nothing happens while it is out, without lanes, or when they refuse. */
 void server_probe_send(struct server *server, struct server_probe *probe);
-/* For admission_policy: the address that the exchange's connection comes from. */
-bool server_peer_find(const struct exchange *exchange, struct ip_address *out_address);
+/* For admission_policy: the address that the exchange's connection comes from. Behind a Unix socket
+ * that is 127.0.0.1, since who asks there is on this machine; of a connection that was reset nobody
+ * knows it any more, so all those are 100::, which nobody has (RFC 6666), and have one rate. */
+void server_peer_find(const struct exchange *exchange, struct ip_address *out_address);
 /* Open ones, of all listeners. */
 unsigned server_connection_count(const struct server *server);
 bool server_is_draining(const struct server *server);

@@ -1,10 +1,20 @@
 """Who asks too often is told so, and when to come back; everybody else goes on."""
 
+import contextlib
+import json
+import os
+import signal
+import socket
+import sqlite3
+import struct
+import tempfile
+
 import pytest
 
 from support import contract, websocket
 from support.api import new_name
 from support.events import now, poll_raw
+from support.http import ANSWER_DEADLINE_S, request_bytes
 from support.server import Server
 from support.websocket import WebSocket
 
@@ -154,6 +164,48 @@ def test_behind_fly_its_field_counts(limited):
         return log_in(api, "nobody", fields=[("Fly-Client-IP", address), *more.items()]).status
     assert [asks("192.0.2.1", **{"X-Forwarded-For": f"192.0.2.{number}"}) for number in range(3)] == [401, 401, 429]
     assert asks("192.0.2.2") == 401
+
+
+def create_bytes(name, *fields):
+    return request_bytes("POST", "/api/account/create", [("Content-Type", "application/json"), *fields],
+                         json.dumps({"username": name, "password": PASSWORD}).encode())
+
+
+def test_who_resets_its_connection_behind_its_request_is_counted(limited):
+    """The kernel knows no peer of such a connection any more, and what it sent is read all the same."""
+    server = limited(SIGNUP=RATE)
+    names = [new_name("reset") for _ in range(8)]
+    os.kill(server.process.pid, signal.SIGSTOP)
+    try:
+        for name in names:
+            with socket.create_connection(("127.0.0.1", server.port)) as client:
+                client.sendall(create_bytes(name))
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    finally:
+        os.kill(server.process.pid, signal.SIGCONT)
+    # Those alone that cannot be told apart share a rate: somebody who stays is another.
+    server.api.create(new_name("stays"))
+    server.stop()
+    with contextlib.closing(sqlite3.connect(server.database)) as stored:
+        kept = {name for name, in stored.execute("SELECT name FROM account")}
+    assert len(kept & set(names)) == 3, f"of {len(names)} at a rate of three an hour"
+
+
+def test_behind_a_unix_socket_a_proxy_is_believed_like_one_on_loopback(tmp_path):
+    with tempfile.TemporaryDirectory(prefix="migchat-") as folder, socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(f"{folder}/socket")
+        listening.listen(16)
+        with Server(tmp_path / "own", handed=listening, MIGCHAT_RATE_LIMITS="on", MIGCHAT_SIGNUP_RATE="1/3600"):
+            def create(*fields):
+                with socket.socket(socket.AF_UNIX) as client:
+                    client.settimeout(ANSWER_DEADLINE_S)
+                    client.connect(f"{folder}/socket")
+                    client.sendall(create_bytes(new_name("unix"), *fields))
+                    return int(client.recv(4096).split()[1])
+
+            for address in ("192.0.2.1", "192.0.2.2"):
+                assert [create(("X-Forwarded-For", address)) for _ in range(2)] == [200, 429]
+            assert [create() for _ in range(2)] == [200, 429], "without the field all are one"
 
 
 def test_every_route_that_can_refuse_does(limited):

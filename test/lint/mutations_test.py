@@ -30,6 +30,7 @@ BAD = {
     "a contract test without its store": (3, "contract/log_contract_test", "no test"),
     "a contract test with another store": (3, "contract/log_contract_test.other", "no test"),
     "a Python test that is gone": (3, "api/no_such_test.py", "no test"),
+    "the second of two tests that is gone": (3, "api/blocks_test.py+api/no_such_test.py", "no test api/no_such"),
     "a harness that is gone": (3, "fuzz/no_such", "no test"),
     "a function that is gone": (3, "api/blocks_test.py::test_blocks", "no test"),
     "an empty column": (4, "", "columns"),
@@ -47,6 +48,7 @@ def test_a_row_that_is_wrong_is_found(name):
 def test_a_row_that_is_right_is_not():
     for test in (TEST, "contract/log_contract_test.fake", "fault/power_cut_test", "api/blocks_test.py",
                  "fuzz/cursor", "api/blocks_test.py::test_blocks_outlive_the_process",
+                 "api/blocks_test.py+api/secrets_test.py::test_no_token_is_kept",
                  "torture/idle_test.py::test_idle_streams_cost_little[socket]"):
         assert not list(mutations.faults_of([[*GOOD[:3], test, "why"]], ROOT)), test
 

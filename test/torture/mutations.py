@@ -8,6 +8,8 @@ A test that fails on the copy as it is would seem to notice anything: each is ru
 One that does not end in DEADLINE_S is ended: nobody knows whether it would have noticed, so it counts as not caught.
 So does one that does not build: its script is at fault.
 
+Tests joined by + are run together, as one that looks back on what others left (api/secrets_test.py) needs them.
+
 A harness of test/fuzz is a test, too: fuzz/NAME, which has to notice within FUZZ_RUNS inputs, in FUZZ_S at most.
 """
 
@@ -47,8 +49,9 @@ def faults_of(rows, root):
         name, path, script, test, _why = row
         if names.count(name) > 1:
             yield name, "there are several of this name"
-        if not test_is_there(root, test):
-            yield name, f"there is no test {test}"
+        for each in test.split("+"):
+            if not test_is_there(root, each):
+                yield name, f"there is no test {each}"
         if not (root / path).is_file():
             yield name, f"there is no file {path}"
             continue
@@ -153,7 +156,8 @@ def command_of(folder, test):
     if ".py" not in test:
         return [folder / "test_bin" / test.replace("/", ".")]
     return ["/usr/bin/python3", "-B", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider",
-            f"--rootdir={ROOT / 'test'}", f"--basetemp={folder.with_name('files')}", ROOT / "test" / test]
+            f"--rootdir={ROOT / 'test'}", f"--basetemp={folder.with_name('files')}",
+            *(ROOT / "test" / each for each in test.split("+"))]
 
 
 def outcome_of(folder, test):
