@@ -41,7 +41,6 @@ EXIT_BROKEN, EXIT_NOISY = 1, 3
 WARM_S = 0.3
 WARM_FULL_S = 1.0
 HASH_MEASURE_S = 4.0  # at cost 12 a core makes five hashes a second
-GROUP_OF_BARE_LOOP = 64
 # First reads end with the accounts there are, some after 3 ms: a fresh server reads them once more.
 FIRST_READS_S = 0.5
 FIRST_READS_PASSES_MAX = 4
@@ -202,14 +201,18 @@ class Bench:
                 limit = ["--warm", self.warm_s, "--seconds", self.seconds]
             asked = self.load(server, paths["measured"], workload.connections, *limit,
                               "--pipeline", workload.pipeline, "--pid", server.pid)
+            hashed = {}
             if beside:
-                if bool(acknowledged(servers.loaded(beside))) == workload.refuses_log_ins:
+                done = servers.loaded(beside)
+                if bool(acknowledged(done)) == workload.refuses_log_ins:
                     raise BenchError(f"{workload.text}: what was asked beside it was refused, or was not")
+                if not workload.refuses_log_ins:
+                    hashed["hashed_per_s"] = acknowledged(done) / (self.warm_s + self.seconds)
             after = machine.snapshot()
-            result = {**self.figures(asked), "before": before, "after": after}
+            result = {**self.figures(asked), **hashed, "before": before, "after": after}
             if workload.sends:
                 syncs = int.from_bytes(counter.read_bytes(), "little") - syncs_before
-                result["sends_per_sync"] = result["acknowledged"] / max(syncs, 1)
+                result["sends_per_sync"] = sends_per_sync(name, result["acknowledged"], syncs, workload.connections)
         if workload.messages:
             written = asked["classes"][workloads.WRITE]["acknowledged"]
             stored.check_count(name, database, self.messages_at_start[key] + written)
@@ -244,7 +247,7 @@ class Bench:
         if workload.key == "create":
             command = ["bare_bcrypt", 12, HASH_MEASURE_S]
         else:
-            group = min(workload.connections, GROUP_OF_BARE_LOOP)
+            group = workload.connections
             size = seeds.CIPHERTEXT_BYTES if "468" in workload.key else seeds.CONTENT_BYTES
             command = ["bare_loop", self.database(workload, BARE), group, self.seconds, size,
                        "without-key" if "keyless" in workload.key else "with-key"]
@@ -264,8 +267,9 @@ class Bench:
         """All that is asked for; `results` has what was measured when it ends early, too."""
         chosen = self.chosen
         prepared = {each.key: self.requests(each) for each in chosen}
-        self.checks.append("lists and conversations were read in full once and checked for count and order; "
-                           "each answer measured was checked for status and length")
+        self.checks.append("of each list and of conversations some were read in full first and checked for count and "
+                           "order; each answer measured was checked for its status, and for the length that such a "
+                           "reading had where nothing is sent meanwhile")
         for number in range(self.rounds):
             for workload in chosen:
                 self.say(f"round {number + 1} of {self.rounds}: {workload.text}")
@@ -334,6 +338,14 @@ class Bench:
                 any("idle" in key or key == "reconnect" for key, _, _ in self.figures_chosen):
             raise BenchError(f"idle connections and streams need {figures.DESCRIPTORS_MIN:,} descriptors: "
                              "raise the hard limit (ulimit -Hn), or choose others with --only")
+
+
+def sends_per_sync(name, acknowledged_count, syncs, connections):
+    """Each connection has one send in flight, so no sync can be that of more: else one was not waited for."""
+    if acknowledged_count > syncs * connections:
+        raise BenchError(f"{name}: {acknowledged_count:,} sends acknowledged on {connections} connections with "
+                         f"{syncs:,} syncs; not all can have been on the disk")
+    return acknowledged_count / syncs if syncs else 0.0
 
 
 def together(passes):

@@ -21,6 +21,8 @@ KILL_AFTER_S = 1.0
 STARTS_EACH = 5  # a round
 POLLS_BESIDE_IDLE = 8
 POLLS_EACH = 4
+POLL_IDLE_MAX_S = 1.0  # a kind's polls beside its idle connections, before and with them
+POLL_PAUSE_S = 0.01
 SAMPLE_PAUSE_S = 0.02
 
 
@@ -29,6 +31,8 @@ def all_figures():
     return [
         *((key, f"kill -9: every acknowledged send is there, {size} bytes", lambda bench, size=size: kill(bench, size))
           for key, size in (("kill", seeds.CONTENT_BYTES), ("kill-468", seeds.CIPHERTEXT_BYTES))),
+        ("create-beside", f"creates at full speed on one core, health asked every {POLL_PAUSE_S * 1e3:.0f} ms "
+         "meanwhile", create_beside),
         ("start-empty", "exec → first 200, empty database", lambda bench: start(bench, "empty")),
         ("start-history", "exec → first 200, 1.1 M messages and 10,000 accounts",
          lambda bench: start(bench, "history")),
@@ -81,6 +85,46 @@ def kill(bench, content_bytes):
     return found
 
 
+# --- creates, and who asks beside them ------------------------------------------------------------
+
+def create_beside(bench):
+    """What is created against what the core can hash, and how long health takes while it hashes."""
+    workload = next(each for each in workloads.all_workloads() if each.key == "create")
+    requests = servers.write_requests(bench.work / "requests" / "create-beside.requests",
+                                      workload.rows(workload, MIGCHAT, None))
+    rounds = []
+    for _ in range(bench.rounds):
+        created = bench.quiet("creates with health beside them",
+                              lambda pids: created_beside(bench, workload, requests, pids))
+        hashed = bench.quiet("bcrypt", lambda pids: bench.bare(workload, pids))
+        rounds.append({**created, "of_bcrypt": created["per_s"] / hashed["per_s"]})
+    found = {key: statistics.median(each[key] for each in rounds) for key in ("per_s", "of_bcrypt", "health_p99_us")}
+    return {MIGCHAT: {**found, "most_health_p99_us": max(each["health_p99_us"] for each in rounds)}}
+
+
+def created_beside(bench, workload, requests, pids):
+    with bench.servers.running(MIGCHAT, database=bench.database(workload, MIGCHAT)) as server, machine.on_load_core():
+        pids.append(server.pid)
+        client = servers.Client(server.port)
+        health = servers.request("GET", "/health")
+        took_us = []
+        before = machine.snapshot()
+        load = servers.load(bench.tools, "run", "--port", server.port, "--requests", requests,
+                            "--connections", workload.connections, "--count", workload.count)
+        while load.poll() is None:
+            begun_ns = time.monotonic_ns()
+            status, *_ = client.ask(health)
+            took_us.append((time.monotonic_ns() - begun_ns) / 1e3)
+            if status != 200:
+                raise BenchError(f"health was answered {status} beside creates")
+            time.sleep(POLL_PAUSE_S)
+        created = servers.loaded(load)
+        after = machine.snapshot()
+        client.close()
+    return {"per_s": created["requests"] / created["seconds"], "before": before, "after": after,
+            "health_p99_us": sorted(took_us)[int(0.99 * len(took_us))]}
+
+
 # --- start-up -------------------------------------------------------------------------------------
 
 def start(bench, seed):
@@ -115,9 +159,18 @@ def started(bench, name, database):
 
 def idle(bench, connections, names):
     workload = workloads.Workload("idle", "", (), seed="accounts", writes=True)
-    return {name: bench.quiet(f"{connections:,} idle connections of {name}", lambda pids, name=name:
-                              held(bench, name, bench.database(workload, name), connections, pids))
-            for name in names if name not in bench.tools.missing}
+    rounds = {}
+    for _ in range(bench.rounds):
+        for name in names:
+            if name not in bench.tools.missing:
+                rounds.setdefault(name, []).append(bench.quiet(
+                    f"{connections:,} idle connections of {name}", lambda pids, name=name:
+                    held(bench, name, bench.database(workload, name), connections, pids)))
+    return {name: {**{key: statistics.median(each[key] for each in found) for key in found[0]},
+                   "least_user_bytes_each": min(each["user_bytes_each"] for each in found),
+                   "most_user_bytes_each": max(each["user_bytes_each"] for each in found),
+                   "most_kernel_bytes_each": max(each["kernel_bytes_each"] for each in found)}
+            for name, found in rounds.items()}
 
 
 def held(bench, name, database, connections, pids):
@@ -131,7 +184,7 @@ def held(bench, name, database, connections, pids):
         if name == MIGCHAT:
             polls = servers.write_requests(requests / "idle-polls.requests", unchanged_polls(server))
         poll = ["run", "--port", server.port, "--requests", polls, "--connections", POLLS_BESIDE_IDLE,
-                "--pid", server.pid, "--seconds", bench.seconds]
+                "--pid", server.pid, "--seconds", min(bench.seconds, POLL_IDLE_MAX_S)]
         before = machine.snapshot()
         servers.loaded(servers.load(bench.tools, *poll))
         rss_before = machine.memory_bytes(server.pid, "VmRSS")
@@ -147,9 +200,9 @@ def held(bench, name, database, connections, pids):
         polled = servers.loaded(servers.load(bench.tools, *poll))
         holder.communicate()
         after = machine.snapshot()
-    return {"connections": connections, "start_rss": at_start, "rss": rss,
+    return {"connections": connections, "start_rss": at_start, "polled_rss": rss_before, "rss": rss,
             "user_bytes_each": (rss - rss_before) / connections,
-            "kernel_bytes_each": max(kernel, 0) / connections,
+            "kernel_bytes_each": kernel / connections,
             "poll_p99_us": polled["classes"][0]["p99_us"],
             "poll_cpu_us": polled["cpu_ns"] / 1e3 / polled["requests"],
             "before": before, "after": after}

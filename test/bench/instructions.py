@@ -77,12 +77,24 @@ class Callgrind(servers.Servers):
                  *command], env, folder)
 
 
+def check_lists(tools, seed):
+    """That the lists whose instructions are counted are whole; the counting looks at the status alone."""
+    database = seeds.copy(seed, tools.work / "databases" / "check.db")
+    with servers.Servers(tools).running(MIGCHAT, database=database) as server:
+        client = servers.Client(server.port)
+        for target, wanted in (("/api/messages", 100), ("/api/conversations", 50)):
+            workload = workloads.Workload("check", "", (), seed=SEED)
+            workloads.lists("hundred", wanted, target, accounts=workloads.LOOKED_AT)(workload, MIGCHAT, client)
+        client.close()
+
+
 def measure(tools, say):
     found = {}
     folder = tools.work / "requests"
     folder.mkdir(exist_ok=True)
     seed = seeds.seed_path(tools.work, SEED, "migchat",
                            lambda path: servers.Servers(tools).start(MIGCHAT, database=path).stop(), say)
+    check_lists(tools, seed)
     for name, rows in asked().items():
         requests = servers.write_requests(folder / "check.requests", rows)
         few, many, runs = (FEW_SENDS, MANY_SENDS, RUNS_OF_SENDS) if name.startswith("send") else (FEW, MANY, 1)
@@ -116,6 +128,10 @@ def check(tools, update):
         print(f"| {name} | {value:,} | {before[name]:,} | {100 * change:+.1f} % |")
         if change > TOLERANCE:
             grown.append(name)
+    fallen = [name for name, value in found.items() if value < before[name] * (1 - TOLERANCE)]
+    if fallen:
+        print(f"\nFallen by more than {100 * TOLERANCE:.0f} %, which may creep back unseen until it is kept "
+              f"(./run bench --check --update): {', '.join(fallen)}.")
     if grown:
         print(f"\nGrown by more than {100 * TOLERANCE:.0f} %: {', '.join(grown)}. "
               "If that is wanted, keep it with ./run bench --check --update.")

@@ -30,6 +30,16 @@ def pin(*cores):
     return lambda: os.sched_setaffinity(0, cores)
 
 
+@contextlib.contextmanager
+def on_load_core():
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {LOAD_CORE})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def descriptors_raise():
     """Up to the hard limit, for this process and those it starts; how many each of them may have."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -46,16 +46,6 @@ def all_figures():
     ]
 
 
-@contextlib.contextmanager
-def on_load_core():
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {machine.LOAD_CORE})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
 def workload(seed):
     return workloads.Workload("realtime", "", (MIGCHAT,), seed=seed, writes=True)
 
@@ -72,7 +62,7 @@ def quiet(bench, what, seed, measure, preload=None):
     """`measure(server)` on the load's core beside a fresh server, with nobody else on the machine."""
     def run(pids):
         database = bench.database(workload(seed), MIGCHAT)
-        with on_load_core(), bench.servers.running(MIGCHAT, database=database, preload=preload) as server:
+        with machine.on_load_core(), bench.servers.running(MIGCHAT, database=database, preload=preload) as server:
             pids.append(server.pid)
             before = machine.snapshot()
             result = {**measure(server), "before": before, "after": machine.snapshot()}

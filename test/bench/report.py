@@ -71,8 +71,10 @@ def middle(rounds, field):
 def per_second(rounds):
     values = [each["per_s"] for each in rounds]
     value = statistics.median(values)
-    syncs = f", {middle(rounds, 'sends_per_sync'):.0f} a fsync" if "sends_per_sync" in rounds[0] else ""
-    return (f"{value:,.2f}/s" if value < 100 else f"{value:,.0f}/s") + f" {spread(values)}{syncs}"
+    more = f", {middle(rounds, 'sends_per_sync'):.0f} a fsync" if "sends_per_sync" in rounds[0] else ""
+    if "hashed_per_s" in rounds[0]:
+        more += f", {middle(rounds, 'hashed_per_s'):.1f}/s hashed meanwhile"
+    return (f"{value:,.2f}/s" if value < 100 else f"{value:,.0f}/s") + f" {spread(values)}{more}"
 
 
 def spread(values):
@@ -90,6 +92,9 @@ def figure(found):
         return f"{found['acknowledged']:,} acknowledged, {found['stored']:,} stored"
     if "ms" in found:
         return f"{found['ms']:.1f} ms ({found['least_ms']:.1f}–{found['most_ms']:.1f})"
+    if "of_bcrypt" in found:
+        return (f"{found['per_s']:.2f}/s, {found['of_bcrypt']:.3f} × bcrypt; health p99 "
+                f"{found['health_p99_us'] / 1e3:.2f} ms (at most {found['most_health_p99_us'] / 1e3:.2f})")
     if "sse_per_s" in found:
         return ", ".join(f"{kind} {found[f'{kind}_per_s']:,.0f} events/s" for kind in KINDS)
     if "sse_p50_us" in found:
@@ -105,7 +110,9 @@ def figure(found):
         return (f"{found['user_bytes_each']:,.0f} bytes each; "
                 f"{found['rss'] / MB:.1f} MB with {found['streams']:,}")
     if "user_bytes_each" in found:
-        return (f"{found['user_bytes_each']:,.0f} bytes each (kernel {found['kernel_bytes_each']:,.0f}); "
+        return (f"{found['user_bytes_each']:,.0f} bytes each ({found['least_user_bytes_each']:,.0f}–"
+                f"{found['most_user_bytes_each']:,.0f}; kernel {found['kernel_bytes_each']:,.0f}, at most "
+                f"{found['most_kernel_bytes_each']:,.0f}); "
                 f"{found['start_rss'] / MB:.1f} MB at start, {found['rss'] / MB:.1f} MB with "
                 f"{found['connections']:,}; polls p99 {found['poll_p99_us'] / 1e3:.2f} ms")
     return (f"{found['idle_rss'] / MB:.1f} MB idle, {found['rss'] / MB:.1f} MB beside the pollers, "

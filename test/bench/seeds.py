@@ -22,6 +22,7 @@ from support.rust_database import RustDatabase, password_hash  # noqa: E402
 CONTENT_BYTES = 80
 CIPHERTEXT_BYTES = 468  # the published client's shortest
 PASSWORD = "correct horse"
+HOURS_OF_A_RUN = 2
 ACCOUNTS_OF_HISTORY = 10_000
 CONVERSATIONS_EACH = 50
 
@@ -211,13 +212,15 @@ def seed_path(work, seed, flavour, adopt, say):
 
 
 def use_sessions(path):
-    """As if every session had been used this hour: our server notes that once an hour, by a write that
-    would otherwise be part of the first request of each account. The peers keep no such thing."""
+    """As if every session had been used this hour, and the next ones: our server notes that once an hour, by a write
+    that would otherwise be part of the first request of each account. The peers keep no such thing."""
     database = sqlite3.connect(path)
     columns = [row[1] for row in database.execute("PRAGMA table_info(session)")]
     if "last_used_at_ms" in columns:
         hour_ms = 3_600_000
-        database.execute("UPDATE session SET last_used_at_ms = ?", (int(time.time() * 1000) // hour_ms * hour_ms,))
+        ahead_ms = HOURS_OF_A_RUN * hour_ms
+        database.execute("UPDATE session SET last_used_at_ms = ?",
+                         (int(time.time() * 1000) // hour_ms * hour_ms + ahead_ms,))
         database.commit()
     database.close()
 

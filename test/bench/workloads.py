@@ -12,8 +12,9 @@ READ, WRITE = 0, 1
 STATUS_ANY_LOAD = 0  # as in load.h: answered, or refused with 429 or 503
 OWN_NUMBER = "@" * 16  # load.c puts another number there each time
 SEND_PAIRS = 4_000
-SENDS_AT_HISTORY = 20_000  # as many as take a move of exactly-once keys and a checkpoint
+SENDS_AT_HISTORY = 20_000  # as many as take a move of exactly-once keys and a checkpoint: they come on top
 CREATES = 20  # at cost 12 a core makes five a second; a count, since a time would cut one in two
+POLLERS = 64  # accounts whose lists do not change: one for each connection
 LOOKED_AT = 4  # answers of each list workload that are read and checked in full
 
 
@@ -98,7 +99,8 @@ def check_list(server, asked, status, body, wanted):
 
 
 def unchanged(workload, server, client):
-    return unchanged_list(client, "hundred00000")
+    names = [name for name in seeds.names_of(workload.seed) if name.startswith("hundred")][:POLLERS]
+    return [row for name in names for row in unchanged_list(client, name)]
 
 
 def unchanged_list(client, name):
@@ -112,6 +114,7 @@ def mixed(workload, server, client):
     """Four reads of the newest 50 to one send, among the accounts with 100 messages."""
     names = [name for name in seeds.names_of(workload.seed) if name.startswith("hundred")]
     chosen = random.Random("mixed")
+    lists("hundred", 50, "/api/messages?limit=50", accounts=LOOKED_AT)(workload, server, client)
     reads = [(servers.request("GET", "/api/messages?limit=50", seeds.token(chosen.choice(names))),
               READ, 200, -1) for _ in range(4 * SEND_PAIRS)]
     rows = reads + send(names)
@@ -162,7 +165,7 @@ def all_workloads():
                  writes=True, sends=True, messages=True, rows=sends()),
         Workload("list-100-same", "list of 100, unchanged since the last poll",
                  (*PEERS, RAW, NGINX), seed="lists", body_of="hundred00000",
-                 rows=lists("hundred", 100, accounts=1)),
+                 rows=lists("hundred", 100, accounts=POLLERS)),
         Workload("list-100", "list of 100, first read", PEERS, seed="lists",
                  rows=lists("hundred", 100), warmed_by=lists("couple", 200)),
         Workload("list-100-468", "list of 100, 468 bytes each, first read", PEERS, seed="lists",
