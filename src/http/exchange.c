@@ -113,13 +113,9 @@ enum lane exchange_lane(const struct exchange *exchange)
 /* For routes that look at no parameter, too: a query is right or wrong whoever reads it. */
 static enum error query_judge(struct exchange *exchange)
 {
-    bool is_found;
-    struct str value;
-
-    if (exchange->request.query.len == 0) {
-        return OK;
-    }
-    return request_parameter(&exchange->request, STR(""), &exchange->arena, &is_found, &value);
+    return exchange->request.query.len == 0
+               ? OK
+               : request_judge_query(&exchange->request, &exchange->arena);
 }
 
 enum error exchange_begin_again(struct exchange *exchange)

@@ -28,7 +28,7 @@ void kept_request_append(const struct exchange *exchange, struct buf *out)
     buf_append_str(out, method_name(request->method));
     buf_append_char(out, ' ');
     buf_append_str(out, request_target(request));
-    buf_append_format(out, " HTTP/1.%u\r\n", (unsigned)request->version_minor);
+    buf_append_str(out, request->version_minor == 0 ? STR(" HTTP/1.0\r\n") : STR(" HTTP/1.1\r\n"));
     for (size_t i = 0; i < sizeof kept_fields / sizeof kept_fields[0]; i++) {
         struct str value;
 
@@ -39,5 +39,7 @@ void kept_request_append(const struct exchange *exchange, struct buf *out)
             buf_append_str(out, STR("\r\n"));
         }
     }
-    buf_append_format(out, "X-Request-Id: %s\r\n\r\n", exchange->request_id);
+    buf_append_str(out, STR("X-Request-Id: "));
+    buf_append_str(out, str_from(exchange->request_id));
+    buf_append_str(out, STR("\r\n\r\n"));
 }

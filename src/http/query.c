@@ -1,36 +1,25 @@
 /* query.c - form-decoded parameters of the query, and decoded path segments.
  *
- * A query is judged whole at every question: all names and values are decoded, so that a handler
- * which asks for one parameter also refuses a query that is broken elsewhere. Queries are short and
- * bounded (8 KiB, QUERY_PARAMETERS_MAX), and what was decoded on the way is forgotten again.
+ * A query is judged whole, once: all names and values are decoded, so that one which is broken
+ * anywhere is refused whatever the handler asks for. Queries are short and bounded (8 KiB,
+ * QUERY_PARAMETERS_MAX), and what was decoded on the way is forgotten again.
  */
 #include "http/request.h"
 #include "http/uri.h"
 
-static enum error parameters_judge(struct str query, struct str name, struct arena *arena,
-                                   bool *out_found, struct str *out_encoded);
+static enum error parameters_judge(struct str query, struct arena *arena);
+static bool is_named(struct str encoded, struct str name, struct arena *arena);
 
-enum error request_parameter(const struct request *request, struct str name, struct arena *arena,
-                             bool *out_found, struct str *out_value)
+enum error request_judge_query(const struct request *request, struct arena *arena)
 {
     struct arena_mark mark = arena_mark(arena);
-    struct str encoded = {NULL, 0};
-    bool found = false;
+    enum error error = parameters_judge(request->query, arena);
 
-    enum error error = parameters_judge(request->query, name, arena, &found, &encoded);
     arena_rewind(arena, mark);
-    if (error != OK) {
-        return error;
-    }
-    if (found && !uri_decode(encoded, true, arena, out_value)) {
-        return ERROR_QUERY_MALFORMED;
-    }
-    *out_found = found;
-    return OK;
+    return error;
 }
 
-static enum error parameters_judge(struct str query, struct str name, struct arena *arena,
-                                   bool *out_found, struct str *out_encoded)
+static enum error parameters_judge(struct str query, struct arena *arena)
 {
     struct str names[QUERY_PARAMETERS_MAX];
     unsigned count = 0;
@@ -53,13 +42,39 @@ static enum error parameters_judge(struct str query, struct str name, struct are
                 return ERROR_PARAMETER_DOUBLED;
             }
         }
-        if (str_equal(names[count], name)) {
-            *out_found = true;
-            *out_encoded = value;
-        }
         count++;
     }
     return OK;
+}
+
+enum error request_parameter(const struct request *request, struct str name, struct arena *arena,
+                             bool *out_found, struct str *out_value)
+{
+    struct str rest = request->query;
+
+    *out_found = false;
+    while (rest.ptr != NULL && !*out_found) {
+        struct str value = str_cut(&rest, '&');
+        struct str encoded_name = str_cut(&value, '=');
+
+        if (is_named(encoded_name, name, arena)) {
+            if (!uri_decode(value, true, arena, out_value)) {
+                return ERROR_QUERY_MALFORMED;
+            }
+            *out_found = true;
+        }
+    }
+    return OK;
+}
+
+/* Our names have no space, so another form of one has an escape and is longer. */
+static bool is_named(struct str encoded, struct str name, struct arena *arena)
+{
+    struct str decoded;
+
+    return str_equal(encoded, name) ||
+           (encoded.len > name.len && uri_decode(encoded, true, arena, &decoded) &&
+            str_equal(decoded, name));
 }
 
 enum error percent_decode_segment(struct str segment, struct arena *arena, struct str *out_text)

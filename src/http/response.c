@@ -99,6 +99,21 @@ void response_write_head(const struct exchange *exchange, const struct cors_poli
     buf_append_str(out, STR("\r\n"));
 }
 
+void chunk_size_append(struct buf *out, size_t len)
+{
+    char text[2 * sizeof len + 2];
+    char *end = text + sizeof text;
+    char *at = end;
+
+    *--at = '\n';
+    *--at = '\r';
+    do {
+        *--at = "0123456789abcdef"[len % 16];
+        len /= 16;
+    } while (len > 0);
+    buf_append(out, at, (size_t)(end - at));
+}
+
 const char *status_phrase(int status)
 {
     switch (status) {

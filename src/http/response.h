@@ -81,6 +81,9 @@ void response_write_head(const struct exchange *exchange, const struct cors_poli
  * from the head to the last page. */
 bool response_ends_connection(const struct exchange *exchange);
 
+/* What begins a chunk of `len` bytes: their number in hexadecimal, CRLF (RFC 9112, 7.1). */
+void chunk_size_append(struct buf *out, size_t len);
+
 /* "Not Found" for 404 and so on; "Status" for what is not listed. */
 const char *status_phrase(int status);
 

@@ -183,7 +183,7 @@ static size_t frames_append(const struct conn *conn, struct buf *out,
 static void chunk_append(struct buf *out, bool is_chunked, struct str text)
 {
     if (is_chunked) {
-        buf_append_format(out, "%zx\r\n", text.len);
+        chunk_size_append(out, text.len);
         buf_append_str(out, text);
         buf_append_str(out, STR("\r\n"));
     } else {

@@ -139,7 +139,7 @@ static void page_put(struct conn *conn, bool is_last)
 
     if (exchange->request.version_minor > 0) {
         if (body->len > 0) {
-            buf_append_format(&output->gathered, "%zx\r\n", body->len);
+            chunk_size_append(&output->gathered, body->len);
             tail = is_last ? STR("\r\n0\r\n\r\n") : STR("\r\n");
         } else if (is_last) {
             tail = STR("0\r\n\r\n");

@@ -46,14 +46,15 @@ static void target_judge(struct str target, struct arena *arena)
     buf_append_str(&request.head, target);
     request.target_len = (uint16_t)target.len;
     if (request_split_target(&request) == OK) {
-        enum error first = request_parameter(&request, STR("none"), arena, &is_found, &value);
+        enum error judged = request_judge_query(&request, arena);
 
-        HOLDS(first == OK || first == ERROR_QUERY_MALFORMED || first == ERROR_PARAMETER_DOUBLED);
+        HOLDS(judged == OK || judged == ERROR_QUERY_MALFORMED || judged == ERROR_PARAMETER_DOUBLED);
         for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-            is_found = false;
-            HOLDS(request_parameter(&request, str_from(names[i]), arena, &is_found, &value) ==
-                  first);
-            HOLDS(first != OK || !is_found || text_is_clean(value));
+            enum error error =
+                request_parameter(&request, str_from(names[i]), arena, &is_found, &value);
+
+            HOLDS(error == OK || judged != OK);
+            HOLDS(error != OK || !is_found || text_is_clean(value));
         }
         segments_decode(request.path, arena);
     }

@@ -23,7 +23,10 @@ static const char *with_user(const char *query)
     if (query != NULL) {
         request.query = str_from(query);
     }
-    enum error error = request_parameter(&request, STR("with_user"), &arena, &found, &value);
+    enum error error = request_judge_query(&request, &arena);
+    if (error == OK) {
+        error = request_parameter(&request, STR("with_user"), &arena, &found, &value);
+    }
     request_release(&request);
     if (error != OK) {
         return error_code(error);

@@ -312,6 +312,22 @@ static void a_field_too_much_is_left_out_whole(void **state)
     assert_int_equal(exchange->response.fields.len, sizeof value);
 }
 
+static void a_chunk_begins_with_its_size_in_hexadecimal(void **state)
+{
+    static const size_t sizes[] = {0, 1, 9, 10, 15, 16, 255, 65535, 65536, 3735928559, SIZE_MAX};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        char wanted[32];
+
+        snprintf(wanted, sizeof wanted, "%zx\r\n", sizes[i]);
+        buf_clear(&head);
+        chunk_size_append(&head, sizes[i]);
+        assert_int_equal(head.len, strlen(wanted));
+        assert_memory_equal(head.ptr, wanted, head.len);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +345,7 @@ int main(void)
         cmocka_unit_test(an_error_before_any_request_has_an_id_and_closes),
         cmocka_unit_test(the_longest_head_has_room),
         cmocka_unit_test(a_field_too_much_is_left_out_whole),
+        cmocka_unit_test(a_chunk_begins_with_its_size_in_hexadecimal),
     };
 
     return cmocka_run_group_tests(tests, exchange_setup, exchange_teardown);
