@@ -9,8 +9,8 @@ import subprocess
 
 import pytest
 
-from support import contract, torture
-from support.every_route import Requests, repeat, try_row
+from support import torture
+from support.every_route import Requests, operations, repeat, try_row
 from support.http import Closed
 from support.ledger import DISK_REFUSALS, Crowd
 from support.server import START_DEADLINE_S, Server, run
@@ -127,7 +127,6 @@ def test_a_request_for_which_the_disk_fails(tmp_path, disk, tell, kind, error):
     assert exits == (failed if kind == "sync" else 0) and not (kind == "short" and refused)
     wanted = {("GET", "/api/messages")} if kind == "read" else written - {NOT_WRITTEN}
     assert met >= wanted, f"not met: {wanted - met}"
-    operations = {(method, path) for method, path, *_ in contract.operations()}
-    assert succeeded == operations, f"never tried, or never done: {operations ^ succeeded}"
+    assert succeeded == operations(), f"never tried, or never done: {operations() ^ succeeded}"
     tell(f"{len(requests.rows)} requests, {failed} calls failed: {refused} answered 503 {dict(crowd.refused)}, "
          f"{closed} cut, {exits} ended the server, and the others were not needed")

@@ -10,7 +10,7 @@ SECONDS = 2
 
 
 class Machine:
-    """Does `good` a second of what is too much, and of what it is asked at once as many as `capacities` say, in turn."""
+    """Does `good` a second of what is too much; what it can is what `capacities` say, in turn."""
 
     def __init__(self, good, capacities):
         self.good, self.capacities, self.steps = good, list(capacities), 0

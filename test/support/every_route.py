@@ -1,7 +1,12 @@
-"""A request to every route, made once and once more: what a fault in between may leave behind is judged by both."""
+"""A request to every route, made once and once more: what a fault in between may leave behind is judged by both.
+
+Routes of the admin socket are among them; not the two of backups, which are written by a thread of their own and have
+tests of their own (unit/store/sqlite/backup_test.c, api/backup_test.py)."""
 
 import dataclasses
 import json
+import pathlib
+import re
 import time
 import typing
 
@@ -11,6 +16,7 @@ from support.http import ANSWER_DEADLINE_S, Closed, Connection, Malformed, Respo
 from support.ledger import Send
 
 PREKEYS = 200  # as many as there may be; each try claims two
+ADMIN = "admin "  # before the pattern of a route of the admin socket
 
 
 @dataclasses.dataclass
@@ -25,13 +31,15 @@ class Row:
     read: typing.Callable = None   # of the connection: what it is answered, where that is not all
     sent: Send = None              # the note of the message, to be acknowledged
     first: Response = None         # what the first try was answered
+    admin_route: str = ""          # its pattern, when it is one of the admin socket
 
     @property
     def operation(self):
-        return contract.route_of(self.method, self.target)
+        return (self.method, ADMIN + self.admin_route) if self.admin_route else contract.route_of(self.method,
+                                                                                                  self.target)
 
-    def ask(self, port):
-        with Connection(port) as connection:
+    def ask(self, server):
+        with Connection(server.port, path=server.admin_socket if self.admin_route else None) as connection:
             connection.send(self.data)
             response = self.read(connection) if self.read else connection.answer(self.method, self.target)
         response.sent = f"{self.method} {self.target}"
@@ -53,7 +61,7 @@ class Requests:
         self.crowd = crowd
         self.alice, self.bob = crowd.members
         self.carl = crowd.server.api.create()
-        self.upload(self.bob.account.token, PREKEYS).ask(crowd.server.port).expect(200)
+        self.upload(self.bob.account.token, PREKEYS).ask(crowd.server).expect(200)
         self.rows = [
             lambda: self.get("/health"),
             lambda: self.get("/livez"),
@@ -93,6 +101,19 @@ class Requests:
             lambda: self.get("/api/keys"),
             lambda: self.get("/openapi.json", fields=[("Accept-Encoding", "gzip")]),
             lambda: self.get("/docs"),
+            lambda: self.admin("GET", "/accounts", holds=bool),
+            lambda: self.admin("GET", "/accounts/{username}", self.bob.account.username),
+            lambda: self.admin("GET", "/accounts/{username}/sessions", self.bob.account.username, holds=bool),
+            lambda: self.admin("GET", "/stats"),
+            lambda: self.admin("GET", "/invites"),
+            lambda: self.admin("POST", "/accounts", body={"username": new_name("mem")}, again=409),
+            lambda: self.admin("DELETE", "/accounts/{username}", self.new_account().username, again=404),
+            lambda: self.admin("POST", "/accounts/{username}/password", self.new_account().username),
+            lambda: self.admin("POST", "/accounts/{username}/sessions/end", self.new_account().username),
+            lambda: self.admin("POST", "/accounts/{username}/disable", self.new_account().username),
+            self.enable,
+            lambda: self.admin("POST", "/invites"),
+            lambda: self.admin("DELETE", "/invites/{id}", self.new_invite()["id"], again=404),
         ]
 
     def is_of_alice(self, rows):
@@ -116,6 +137,12 @@ class Requests:
         data = b"" if body is None else json.dumps(body).encode()
         return Row("POST", target, request_bytes("POST", target, fields, data), right, again, **more)
 
+    def admin(self, method, pattern, name="", body=None, **more):
+        fields = [("Content-Type", "application/json")] if body is not None else []
+        target = re.sub(r"\{.*\}", str(name), pattern)
+        data = None if body is None else json.dumps(body).encode()
+        return Row(method, target, request_bytes(method, target, fields, data), 200, admin_route=pattern, **more)
+
     # -- what they use up ----------------------------------------------------------------------------
 
     def done(self, method, target, token=None, status=204):
@@ -127,6 +154,17 @@ class Requests:
 
     def new_session(self):
         return self.crowd.server.api.login(self.alice.account.username, self.alice.account.password).token
+
+    def admin_done(self, *of, **more):
+        return self.admin(*of, **more).ask(self.crowd.server).expect(200).json()
+
+    def new_invite(self):
+        return self.admin_done("POST", "/invites")
+
+    def enable(self):
+        name = self.new_account().username
+        self.admin_done("POST", "/accounts/{username}/disable", name)
+        return self.admin("POST", "/accounts/{username}/enable", name)
 
     def new_session_id(self):
         rows = self.done("GET", "/api/sessions", self.new_session(), 200).json()
@@ -214,6 +252,16 @@ class Requests:
         return len(keys) == 1
 
 
+def operations():
+    """All that has to be tried: those of the contract, and of the table of the admin socket but for backups."""
+    table = (pathlib.Path(__file__).resolve().parents[2] / "src/api/admin_routes.c").read_text()
+    admin = {(method, ADMIN + pattern)
+             for method, pattern in re.findall(r'METHOD_(\w+),\s+"(/[^"]*)"', table)} - {("GET", ADMIN + "/readyz")}
+    assert len(admin) > 10
+    return ({(method, path) for method, path, *_ in contract.operations()}
+            | {each for each in admin if each[1] != ADMIN + "/backups"})
+
+
 def stream_read(connection, row):
     response = connection.head()
     deadline_s = time.monotonic() + ANSWER_DEADLINE_S
@@ -253,7 +301,7 @@ def try_row(server, row, crowd, refusals):
     """One request on a connection of its own: its status, 0 for an end without an answer. It may be refused with the
     codes that are among the refusals."""
     try:
-        response = row.ask(server.port)
+        response = row.ask(server)
     except (Closed, Malformed, OSError):
         return 0
     row.first = response
@@ -271,7 +319,7 @@ def try_row(server, row, crowd, refusals):
 def repeat(server, row):
     """The request once more, without a fault: as it should be. False when the process is gone or going."""
     try:
-        response = row.ask(server.port)
+        response = row.ask(server)
     except (Closed, OSError):
         return False
     assert response.status in row.right_again(), f"not {row.right_again()}\n{response.describe()}"

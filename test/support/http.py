@@ -158,13 +158,16 @@ def request_bytes(method, target, fields=(), body=None, version="HTTP/1.1", host
 
 
 class Connection:
-    def __init__(self, port, address="127.0.0.1", receive_buffer=None):
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    """To a port, or with a path to a Unix socket."""
+
+    def __init__(self, port, address="127.0.0.1", receive_buffer=None, path=None):
+        self.socket = socket.socket(socket.AF_UNIX if path else socket.AF_INET, socket.SOCK_STREAM)
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(ANSWER_DEADLINE_S)
-        self.socket.connect((address, port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.connect(path or (address, port))
+        if not path:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.received = bytearray()
         self.ended = False
         self.reset = False
