@@ -1,8 +1,8 @@
 /* query.c - form-decoded parameters of the query, and decoded path segments.
  *
- * A query is judged whole, once: all names and values are decoded, so that one which is broken
- * anywhere is refused whatever the handler asks for. Queries are short and bounded (8 KiB,
- * QUERY_PARAMETERS_MAX), and what was decoded on the way is forgotten again.
+ * A query is judged whole before the first step: all names and values are decoded, so that one
+ * which is broken anywhere is refused whatever the handler asks for. Queries are short and bounded
+ * (8 KiB, QUERY_PARAMETERS_MAX), and what was decoded to judge it is forgotten again.
  */
 #include "http/request.h"
 #include "http/uri.h"

@@ -116,13 +116,13 @@ MUST_CHECK enum error request_judge_head(struct request *request);
 /* Whether Expect, by HTTP/1.1, names anything other than 100-continue. */
 bool request_expects_unknown(const struct request *request);
 
-/* The whole query, once for each request: QUERY_MALFORMED for a bad escape, bad UTF-8 or U+0000
- * anywhere in it, or more than QUERY_PARAMETERS_MAX parameters; PARAMETER_DOUBLED when any name
- * stands twice. */
+/* The whole query, before anybody asks for a parameter: QUERY_MALFORMED for a bad escape, bad UTF-8
+ * or U+0000 anywhere in it, or more than QUERY_PARAMETERS_MAX parameters; PARAMETER_DOUBLED when
+ * any name stands twice. */
 #define QUERY_PARAMETERS_MAX 64u
 MUST_CHECK enum error request_judge_query(const struct request *request, struct arena *arena);
-/* A parameter of a query that was judged, form-decoded ('+' is a space) into the arena. *out_found
- * is false when it is absent. QUERY_MALFORMED only for a value that was not judged. */
+/* A parameter of a query that was judged or is ours, form-decoded ('+' is a space) into the arena.
+ * *out_found is false when it is absent. QUERY_MALFORMED when its own value is. */
 MUST_CHECK enum error request_parameter(const struct request *request, struct str name,
                                         struct arena *arena, bool *out_found,
                                         struct str *out_value);

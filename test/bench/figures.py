@@ -111,13 +111,17 @@ def created_beside(bench, workload, requests, pids):
         before = machine.snapshot()
         load = servers.load(bench.tools, "run", "--port", server.port, "--requests", requests,
                             "--connections", workload.connections, "--count", workload.count)
-        while load.poll() is None:
-            begun_ns = time.monotonic_ns()
-            status, *_ = client.ask(health)
-            took_us.append((time.monotonic_ns() - begun_ns) / 1e3)
-            if status != 200:
-                raise BenchError(f"health was answered {status} beside creates")
-            time.sleep(POLL_PAUSE_S)
+        try:
+            while load.poll() is None:
+                begun_ns = time.monotonic_ns()
+                status, *_ = client.ask(health)
+                took_us.append((time.monotonic_ns() - begun_ns) / 1e3)
+                if status != 200:
+                    raise BenchError(f"health was answered {status} beside creates")
+                time.sleep(POLL_PAUSE_S)
+        except BaseException:
+            load.kill()
+            raise
         created = servers.loaded(load)
         after = machine.snapshot()
         client.close()

@@ -30,9 +30,10 @@ def answered(a_second, seconds, refused=0):
     return asked, [Asked(0, 0, 0, 0, 1, 200, False, 0)]
 
 
-def judge(monkeypatch, machine, is_long):
+def judge(monkeypatch, machine, is_long, levels=(5,)):
     monkeypatch.setattr(torture, "IS_LONG", is_long)
-    return Overload(machine.ask, AT_ONCE, SECONDS, SECONDS, 50).run([5], print)
+    monkeypatch.setattr(overload, "GOODPUT_MIN", 0.9)
+    return Overload(machine.ask, AT_ONCE, SECONDS, SECONDS, 50).run(levels, print)
 
 
 def test_a_step_that_reaches_its_bars_is_done_once(monkeypatch):
@@ -46,6 +47,23 @@ def test_a_miss_counts_when_the_machine_is_as_it_was(monkeypatch):
     with pytest.raises(AssertionError, match="at best"):
         judge(monkeypatch, machine, True)
     assert machine.steps == 1
+
+
+def test_what_was_missed_is_not_forgiven_by_the_measure_that_follows(monkeypatch):
+    with pytest.raises(AssertionError, match="80 a second at 5 x, 100 at best"):
+        judge(monkeypatch, Machine(80, [100, 85]), True)
+
+
+def test_each_level_that_is_too_much_is_judged(monkeypatch):
+    machine = Machine(80, [100] * 5)
+
+    def told(line):
+        machine.good = 100  # from the first step's end on
+
+    monkeypatch.setattr(torture, "IS_LONG", True)
+    monkeypatch.setattr(overload, "GOODPUT_MIN", 0.9)
+    with pytest.raises(AssertionError, match="at 5 x"):
+        Overload(machine.ask, AT_ONCE, SECONDS, SECONDS, 50).run((5, 10), told)
 
 
 def test_a_miss_is_repeated_when_it_is_not(monkeypatch):
