@@ -17,12 +17,19 @@
 #include "base/log.h"
 #include "base/put.h"
 
+struct row_writer {
+    struct exchange *exchange;
+    struct store *store;
+    struct time_writer times;
+    enum error error;
+};
+
 static enum error list_begin(struct exchange *exchange, struct services *services);
 static enum error rows_take(struct exchange *exchange, struct store *store, uint64_t limit);
 static enum error page_write(struct exchange *exchange, struct store *store);
 static enum error rows_write(struct exchange *exchange, struct store *store);
-static enum error last_message_find(struct exchange *exchange, struct store *store,
-                                    struct entry *out_entry);
+static bool on_last_message(void *argument, const struct entry *entry);
+static enum error last_message_missing(const struct exchange *exchange);
 static enum list_row row_write(struct conversation_list_work *work, struct buf *body,
                                struct time_writer *times, const struct entry *entry,
                                struct str username);
@@ -105,46 +112,63 @@ static enum error page_write(struct exchange *exchange, struct store *store)
 static enum error rows_write(struct exchange *exchange, struct store *store)
 {
     struct conversation_list_work *work = &exchange->work->conversations;
-    struct buf *body = &exchange->response.body;
-    struct time_writer times;
+    struct response *response = &exchange->response;
+    struct row_writer writer = {.exchange = exchange, .store = store};
+    enum error error = OK;
 
-    time_writer_init(&times);
-    while (work->next < work->count) {
-        struct entry entry;
-        struct str username = work->cut_username;
-
-        enum error error = last_message_find(exchange, store, &entry);
-        if (error == OK && work->page.row_offset_bytes == 0) {
-            error = name_escaped_find(store, entry.other_id, &exchange->arena, &username);
-        }
-        if (error != OK) {
-            return error;
-        }
-        if (row_write(work, body, &times, &entry, username) != LIST_ROW_WRITTEN) {
-            exchange->response.has_more = true;
-            return OK;
-        }
-        work->next++;
+    time_writer_init(&writer.times);
+    if (work->next < work->count) {
+        store_walk_skip(store, work->rows[work->next].last_seq + 1);
+        error = store_walk_each(store, on_last_message, &writer);
     }
-    list_page_close(&work->page, body);
-    return OK;
-}
-
-static enum error last_message_find(struct exchange *exchange, struct store *store,
-                                    struct entry *out_entry)
-{
-    const struct conversation_list_work *work = &exchange->work->conversations;
-    int64_t seq = work->rows[work->next].last_seq;
-    bool is_found = false;
-
-    store_walk_skip(store, seq + 1);
-    enum error error = store_walk_next(store, &is_found, out_entry);
-    if (error == OK && (!is_found || out_entry->seq != seq)) {
-        log_event(LOG_ERROR, "last_message_missing", LOG_INT("account_id", exchange->account_id),
-                  LOG_INT("seq", seq), LOG_END);
-        return ERROR_STORE_FAILED;
+    if (error == OK) {
+        error = writer.error;
+    }
+    if (error == OK && !response->has_more && work->next < work->count) {
+        error = last_message_missing(exchange);
+    }
+    if (error == OK && !response->has_more) {
+        list_page_close(&work->page, &response->body);
     }
     return error;
+}
+
+static bool on_last_message(void *argument, const struct entry *entry)
+{
+    struct row_writer *writer = argument;
+    struct conversation_list_work *work = &writer->exchange->work->conversations;
+    struct response *response = &writer->exchange->response;
+    struct str username = work->cut_username;
+
+    if (entry->seq != work->rows[work->next].last_seq) {
+        return false;
+    }
+    if (work->page.row_offset_bytes == 0) {
+        writer->error =
+            name_escaped_find(writer->store, entry->other_id, &writer->exchange->arena, &username);
+    }
+    if (writer->error != OK) {
+        return false;
+    }
+    if (row_write(work, &response->body, &writer->times, entry, username) != LIST_ROW_WRITTEN) {
+        response->has_more = true;
+        return false;
+    }
+    work->next++;
+    if (work->next == work->count) {
+        return false;
+    }
+    store_walk_skip(writer->store, work->rows[work->next].last_seq + 1);
+    return true;
+}
+
+static enum error last_message_missing(const struct exchange *exchange)
+{
+    const struct conversation_list_work *work = &exchange->work->conversations;
+
+    log_event(LOG_ERROR, "last_message_missing", LOG_INT("account_id", exchange->account_id),
+              LOG_INT("seq", work->rows[work->next].last_seq), LOG_END);
+    return ERROR_STORE_FAILED;
 }
 
 static enum list_row row_write(struct conversation_list_work *work, struct buf *body,

@@ -317,7 +317,8 @@ MUST_CHECK enum error store_walk_begin(struct store *store, const struct message
 MUST_CHECK enum error store_walk_next(struct store *store, bool *out_found,
                                       struct entry *out_entry);
 /* Takes an entry as store_walk_next gives it, its text borrowed until the return; false: no further
- * one. May read what it likes, but neither touch the walk nor end the snapshot or batch. */
+ * one. May read what it likes and call store_walk_skip, but neither touch the walk otherwise nor
+ * end the snapshot or batch. */
 typedef bool store_visit(void *argument, const struct entry *entry);
 /* The messages that are left of a walk from store_walk_begin, one after the other, until `visit`
  * wants no more. Through all conversations it costs three quarters of as many store_walk_next.

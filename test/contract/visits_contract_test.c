@@ -12,6 +12,7 @@ struct visitor {
     int64_t seqs[ENTRIES + 1];
     size_t count;
     size_t wanted; /* SIZE_MAX: all */
+    unsigned seed; /* of what it passes over */
 };
 
 /* By the seq, so that a text is known wherever it comes. Every seventh is long. */
@@ -186,6 +187,51 @@ static void a_walk_goes_on_where_a_visitor_left_it(void **state)
     store_snapshot_end(f->store);
 }
 
+/* Passes over messages, few or many, from within the visit. */
+static bool take_and_skip(void *argument, const struct entry *entry)
+{
+    struct visitor *visitor = argument;
+    int64_t below = entry->seq - (int64_t)(next_random(&visitor->seed) % 12);
+
+    (void)take(visitor, entry);
+    /* Never up again. */
+    store_walk_skip(visitor->fixture->store, entry->seq + 5);
+    store_walk_skip(visitor->fixture->store, below);
+    return true;
+}
+
+static void a_visitor_passes_over_what_it_does_not_want(void **state)
+{
+    struct fixture *f = *state;
+    unsigned seed = log_begin(f);
+    struct message_walk walk = {1, 0, INT64_MAX, 0};
+    struct visitor all = {.wanted = SIZE_MAX};
+
+    assert_ok(store_walk_begin(f->store, &walk));
+    assert_ok(store_walk_each(f->store, take, &all));
+    store_walk_end(f->store);
+    for (int round = 0; round < 50; round++) {
+        struct visitor some = {.fixture = f, .wanted = SIZE_MAX, .seed = next_random(&seed)};
+        struct visitor again = some;
+        int64_t below = INT64_MAX;
+        size_t taken = 0;
+
+        assert_ok(store_walk_begin(f->store, &walk));
+        assert_ok(store_walk_each(f->store, take_and_skip, &some));
+        store_walk_end(f->store);
+        /* The newest below what was passed over, each time. */
+        for (size_t at = 0; at < all.count; at++) {
+            if (all.seqs[at] < below) {
+                assert_int_equal(some.seqs[taken], all.seqs[at]);
+                taken++;
+                below = all.seqs[at] - (int64_t)(next_random(&again.seed) % 12);
+            }
+        }
+        assert_int_equal(some.count, taken);
+    }
+    store_snapshot_end(f->store);
+}
+
 static bool take_and_look_around(void *argument, const struct entry *entry)
 {
     struct visitor *visitor = argument;
@@ -280,6 +326,7 @@ int main(void)
     const struct CMUnitTest cases[] = {
         CONTRACT_CASE(visits_are_what_steps_are),
         CONTRACT_CASE(a_walk_goes_on_where_a_visitor_left_it),
+        CONTRACT_CASE(a_visitor_passes_over_what_it_does_not_want),
         CONTRACT_CASE(other_calls_come_from_within_a_visit),
         CONTRACT_CASE(visits_begin_where_a_skip_led),
         CONTRACT_CASE(an_empty_log_has_no_visits),

@@ -264,6 +264,9 @@ static enum error store_set_up(struct store *store)
         error = walk_functions_add(store);
     }
     if (error == OK) {
+        error = conversation_functions_add(store);
+    }
+    if (error == OK) {
         error = meta_epoch_find(store->database, store->epoch);
     }
     return error;

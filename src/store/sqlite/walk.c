@@ -141,7 +141,10 @@ static enum walk_halt row_visit(struct walk_state *walk, struct store *store)
     walk->next_seq = walk->row.seq;
     if (entry_kind_is_message(walk->row.kind)) {
         walk->stepped_over = 0;
-        return walk->visit(walk->visit_argument, &walk->row) ? WALK_HALT_NONE : WALK_HALT_VISITOR;
+        if (!walk->visit(walk->visit_argument, &walk->row)) {
+            return WALK_HALT_VISITOR;
+        }
+        return next_is_far(walk) ? WALK_HALT_AGAIN : WALK_HALT_NONE;
     }
     walk->stepped_over++;
     if (walk->stepped_over < WALK_STEPPED_OVER_MAX) {
@@ -293,8 +296,7 @@ void store_walk_skip(struct store *store, int64_t before_seq)
 {
     struct walk_state *walk = &store->walk;
 
-    REQUIRE(walk->is_open && walk->visit == NULL && !walk->is_upwards &&
-            walk->wanted.other_id == 0);
+    REQUIRE(walk->is_open && !walk->is_upwards && walk->wanted.other_id == 0);
     if (before_seq < walk->next_seq) {
         walk->next_seq = before_seq;
     }
