@@ -16,7 +16,7 @@
 #include "http/exchange.h"
 #include "store/store.h"
 
-/* The parameter `since`, ptr NULL without one. QUERY_MALFORMED, PARAMETER_DOUBLED. */
+/* The parameter `since` of a query that was judged, ptr NULL without one. */
 MUST_CHECK enum error event_since_read(struct exchange *exchange, struct str *out_since);
 /* The place that `since` names, or now when its ptr is NULL, and the head of the caller's log.
  * CURSOR_NOT_ALLOWED, CURSOR_GONE, and what the store says. */

@@ -24,8 +24,7 @@ struct page_params {
     int64_t after_seq;  /* exclusive; 0 when absent */
 };
 
-/* limit, before and after. QUERY_MALFORMED, PARAMETER_DOUBLED, LIMIT_NOT_ALLOWED,
- * SEQ_NOT_ALLOWED. */
+/* limit, before and after, of a query that was judged. LIMIT_NOT_ALLOWED, SEQ_NOT_ALLOWED. */
 MUST_CHECK enum error page_params_read(struct exchange *exchange, struct page_params *out_params);
 /* limit alone; UINT64_MAX without one. */
 MUST_CHECK enum error limit_read(struct exchange *exchange, uint64_t *out_limit);

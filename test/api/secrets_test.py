@@ -44,7 +44,7 @@ def test_the_search_finds_what_is_there():
     assert len(found({'"event":"listening"'}, filter(is_log, files()))) > 10
     # Of servers that were killed: the others leave none.
     logs_ahead = [path for path in files() if path.endswith("-wal") and os.path.getsize(path) > 0]
-    assert logs_ahead and found({"user0000000"}, logs_ahead), "no WAL was searched"
+    assert logs_ahead and found({seen.CONTENT_MARK}, logs_ahead), "no WAL was searched"
 
 
 def test_no_token_is_kept(tell):

@@ -113,7 +113,12 @@ static void only_json_in_utf8_is_json(void **state)
 static enum error params_of(const char *query, struct page_params *out_params)
 {
     struct exchange *exchange = exchange_with("", query);
-    enum error error = page_params_read(exchange, out_params);
+    /* As the exchange does before the first step. */
+    enum error error = request_judge_query(&exchange->request, &exchange->arena);
+
+    if (error == OK) {
+        error = page_params_read(exchange, out_params);
+    }
 
     exchange_free(exchange);
     return error;
