@@ -192,7 +192,7 @@ def held(bench, name, database, connections, pids):
         before = machine.snapshot()
         servers.loaded(servers.load(bench.tools, *poll))
         rss_before = machine.memory_bytes(server.pid, "VmRSS")
-        slab_before = slab_bytes()
+        caches_before = machine.kernel_caches()
         holder = servers.load(bench.tools, "idle", "--port", server.port, "--requests", asked,
                               "--connections", connections, stdin=subprocess.PIPE)
         if holder.stdout.readline() != "ready\n":
@@ -200,7 +200,7 @@ def held(bench, name, database, connections, pids):
             raise BenchError(f"{name}: {holder.stderr.read()[-400:]}")
         rss = machine.memory_bytes(server.pid, "VmRSS")
         # Both ends of each connection are in this kernel.
-        kernel = (slab_bytes() - slab_before) / 2
+        kernel = machine.kernel_growth(caches_before, machine.kernel_caches(), connections) / 2
         polled = servers.loaded(servers.load(bench.tools, *poll))
         holder.communicate()
         after = machine.snapshot()
@@ -221,14 +221,6 @@ def unchanged_polls(server):
     rows = [row for name in names for row in workloads.unchanged_list(client, name)]
     client.close()
     return rows
-
-
-def slab_bytes():
-    with open("/proc/meminfo", encoding="ascii") as file:
-        for line in file:
-            if line.startswith("Slab:"):
-                return int(line.split()[1]) * 1024
-    raise BenchError("/proc/meminfo has no Slab")
 
 
 def memory(bench, seed, prefix, wanted):

@@ -56,6 +56,30 @@ def description():
             f"{pages / 2**30:.0f} GiB, {platform.system()} {platform.release()}")
 
 
+def kernel_caches():
+    """What the kernel has of its objects: cache -> (how many, bytes each with their part of the page). Only root is
+    told; else all caches together are one, and what others do counts as well."""
+    try:
+        with open("/proc/slabinfo", encoding="ascii") as file:
+            lines = file.readlines()[2:]
+    except PermissionError:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            kib = next(int(line.split()[1]) for line in file if line.startswith("Slab:"))
+        return {"Slab": (kib * 1024, 1)}
+    found = {}
+    for line in lines:
+        name, active, _, _, each_slab, pages, *_ = line.split()
+        found[name] = (int(active), int(pages) * resource.getpagesize() / int(each_slab))
+    return found
+
+
+def kernel_growth(before, after, connections):
+    """Bytes of the objects of which there are more now, at least one for four connections: a connection has several, on
+    both sides, and what others need meanwhile is no part of it."""
+    more = {name: count - before.get(name, (0, 0))[0] for name, (count, _) in after.items()}
+    return sum(grown * after[name][1] for name, grown in more.items() if grown >= connections / 4)
+
+
 def memory_bytes(pid, field):
     """VmRSS or VmHWM of a process, and of its children: nginx has workers."""
     total = 0

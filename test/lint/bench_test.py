@@ -99,6 +99,22 @@ def test_the_list_says_which_are_measured_with_full_alone():
         "idle-limit-full", "pollers-full", "send-1e4"}
 
 
+def test_the_kernels_part_of_a_connection_is_what_grew_with_them():
+    before = {"TCP": (100, 2_500.0), "dentry": (90_000, 200.0), "kmalloc-64": (3_000, 64.0)}
+    after = {"TCP": (2_100, 2_500.0), "dentry": (92_000, 200.0), "kmalloc-64": (3_200, 64.0), "epoll": (1_000, 128.0)}
+    assert machine.kernel_growth(before, after, 1_000) == 2_000 * 2_500 + 2_000 * 200 + 1_000 * 128
+    # One that others used less meanwhile takes nothing away.
+    assert machine.kernel_growth(after, before, 1_000) == 0
+
+
+def test_what_no_sync_can_have_kept_ends_the_run():
+    assert bench_run.sends_per_sync("a server", 640, 10, 64) == 64
+    with pytest.raises(BenchError, match="641 sends"):
+        bench_run.sends_per_sync("a server", 641, 10, 64)
+    with pytest.raises(BenchError, match="0 syncs"):
+        bench_run.sends_per_sync("a server", 1, 0, 64)
+
+
 # --- what others take ----------------------------------------------------------------------------
 
 def snapshot(at_s, foreign_s, busy_s):
