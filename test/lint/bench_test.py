@@ -103,6 +103,10 @@ def test_the_kernels_part_of_a_connection_is_what_grew_with_them():
     before = {"TCP": (100, 2_500.0), "dentry": (90_000, 200.0), "kmalloc-64": (3_000, 64.0)}
     after = {"TCP": (2_100, 2_500.0), "dentry": (92_000, 200.0), "kmalloc-64": (3_200, 64.0), "epoll": (1_000, 128.0)}
     assert machine.kernel_growth(before, after, 1_000) == 2_000 * 2_500 + 2_000 * 200 + 1_000 * 128
+    # Somebody looked at all descriptors.
+    before["proc_inode_cache"], after["proc_inode_cache"] = (10, 700.0), (1_510, 700.0)
+    after["dentry"] = (93_500, 200.0)
+    assert machine.kernel_growth(before, after, 1_000) == 2_000 * 2_500 + 2_000 * 200 + 1_000 * 128
     # One that others used less meanwhile takes nothing away.
     assert machine.kernel_growth(after, before, 1_000) == 0
 
