@@ -114,7 +114,7 @@ def figure(found):
                 f"{found['most_user_bytes_each']:,.0f}; kernel {found['kernel_bytes_each']:,.0f}, at most "
                 f"{found['most_kernel_bytes_each']:,.0f}); "
                 f"{found['start_rss'] / MB:.1f} MB at start, {found['rss'] / MB:.1f} MB with "
-                f"{found['connections']:,}; polls p99 {found['poll_p99_us'] / 1e3:.2f} ms")
+                f"{found['connections']:,.0f}; polls p99 {found['poll_p99_us'] / 1e3:.2f} ms")
     return (f"{found['idle_rss'] / MB:.1f} MB idle, {found['rss'] / MB:.1f} MB beside the pollers, "
             f"{found['peak_rss'] / MB:.1f} MB peak "
             f"({found['least_peak_rss'] / MB:.1f}–{found['most_peak_rss'] / MB:.1f})")
