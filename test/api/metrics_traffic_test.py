@@ -8,6 +8,7 @@ import time
 import pytest
 
 from support import events, metrics
+from support.cuts import RESET
 from support.http import SLOWNESS, Connection, request_bytes
 from support.metrics import Scrape
 from support.server import run
@@ -96,7 +97,7 @@ def test_a_request_in_flight_is_seen_and_one_that_is_given_up(watched):
     client = socket.create_connection(("127.0.0.1", watched.port))
     client.sendall(b"GET /health HT")
     wait_until(watched, lambda scrape: scrape["migchat_http_requests_in_flight", PUBLIC] == 1)
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     client.close()
     given_up = scrape["migchat_http_requests_given_up_total", PUBLIC] + 1
     wait_until(watched, lambda scrape: scrape["migchat_http_requests_given_up_total", PUBLIC] == given_up

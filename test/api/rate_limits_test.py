@@ -6,15 +6,15 @@ import os
 import signal
 import socket
 import sqlite3
-import struct
 import tempfile
 
 import pytest
 
 from support import contract, websocket
 from support.api import new_name
+from support.cuts import RESET
 from support.events import now, poll_raw
-from support.http import ANSWER_DEADLINE_S, request_bytes
+from support.http import Connection, request_bytes
 from support.server import Server
 from support.websocket import WebSocket
 
@@ -180,7 +180,7 @@ def test_who_resets_its_connection_behind_its_request_is_counted(limited):
         for name in names:
             with socket.create_connection(("127.0.0.1", server.port)) as client:
                 client.sendall(create_bytes(name))
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     finally:
         os.kill(server.process.pid, signal.SIGCONT)
     # Those alone that cannot be told apart share a rate: somebody who stays is another.
@@ -197,11 +197,9 @@ def test_behind_a_unix_socket_a_proxy_is_believed_like_one_on_loopback(tmp_path)
         listening.listen(16)
         with Server(tmp_path / "own", handed=listening, MIGCHAT_RATE_LIMITS="on", MIGCHAT_SIGNUP_RATE="1/3600"):
             def create(*fields):
-                with socket.socket(socket.AF_UNIX) as client:
-                    client.settimeout(ANSWER_DEADLINE_S)
-                    client.connect(f"{folder}/socket")
-                    client.sendall(create_bytes(new_name("unix"), *fields))
-                    return int(client.recv(4096).split()[1])
+                with Connection(None, path=f"{folder}/socket") as connection:
+                    connection.send(create_bytes(new_name("unix"), *fields))
+                    return connection.answer("POST", "/api/account/create").status
 
             for address in ("192.0.2.1", "192.0.2.2"):
                 assert [create(("X-Forwarded-For", address)) for _ in range(2)] == [200, 429]

@@ -248,9 +248,8 @@ class Bench:
         if workload.key == "create":
             command = ["bare_bcrypt", 12, HASH_MEASURE_S]
         else:
-            group = workload.connections
             size = seeds.CIPHERTEXT_BYTES if "468" in workload.key else seeds.CONTENT_BYTES
-            command = ["bare_loop", self.database(workload, BARE), group, self.seconds, size,
+            command = ["bare_loop", self.database(workload, BARE), workload.connections, self.seconds, size,
                        "without-key" if "keyless" in workload.key else "with-key"]
         before = machine.snapshot()
         output = servers.run([self.tools.bin / command[0], *command[1:]], command[0],

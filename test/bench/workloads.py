@@ -72,10 +72,14 @@ def sends(**options):
     return lambda workload, server, client: send(seeds.names_of(workload.seed), **options)
 
 
+def names_with(prefix, workload):
+    return [name for name in seeds.names_of(workload.seed) if name.startswith(prefix)]
+
+
 def lists(prefix, wanted, target="/api/messages", accounts=None):
     """The lists of all accounts of a group, or some, each looked at once to know its length."""
     def rows(workload, server, client):
-        names = [name for name in seeds.names_of(workload.seed) if name.startswith(prefix)][:accounts]
+        names = names_with(prefix, workload)[:accounts]
         found = []
         for at, name in enumerate(names):
             asked = servers.request("GET", target, seeds.token(name))
@@ -99,8 +103,7 @@ def check_list(server, asked, status, body, wanted):
 
 
 def unchanged(workload, server, client):
-    names = [name for name in seeds.names_of(workload.seed) if name.startswith("hundred")][:POLLERS]
-    return [row for name in names for row in unchanged_list(client, name)]
+    return [row for name in names_with("hundred", workload)[:POLLERS] for row in unchanged_list(client, name)]
 
 
 def unchanged_list(client, name):
@@ -112,7 +115,7 @@ def unchanged_list(client, name):
 
 def mixed(workload, server, client):
     """Four reads of the newest 50 to one send, among the accounts with 100 messages."""
-    names = [name for name in seeds.names_of(workload.seed) if name.startswith("hundred")]
+    names = names_with("hundred", workload)
     chosen = random.Random("mixed")
     lists("hundred", 50, "/api/messages?limit=50", accounts=LOOKED_AT)(workload, server, client)
     reads = [(servers.request("GET", "/api/messages?limit=50", seeds.token(chosen.choice(names))),
@@ -236,6 +239,5 @@ def sends_at(power):
 
 def send_from(name):
     def rows(workload, server, client):
-        peers = [each for each in seeds.names_of(workload.seed) if each.startswith(name + "p")]
-        return send(peers, from_name=name)
+        return send(names_with(name + "p", workload), from_name=name)
     return rows

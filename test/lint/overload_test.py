@@ -30,10 +30,10 @@ def answered(a_second, seconds, refused=0):
     return asked, [Asked(0, 0, 0, 0, 1, 200, False, 0)]
 
 
-def judge(monkeypatch, machine, is_long, levels=(5,)):
+def judge(monkeypatch, machine, is_long, levels=(5,), tell=print):
     monkeypatch.setattr(torture, "IS_LONG", is_long)
     monkeypatch.setattr(overload, "GOODPUT_MIN", 0.9)
-    return Overload(machine.ask, AT_ONCE, SECONDS, SECONDS, 50).run(levels, print)
+    return Overload(machine.ask, AT_ONCE, SECONDS, SECONDS, 50).run(levels, tell)
 
 
 def test_a_step_that_reaches_its_bars_is_done_once(monkeypatch):
@@ -60,10 +60,8 @@ def test_each_level_that_is_too_much_is_judged(monkeypatch):
     def told(line):
         machine.good = 100  # from the first step's end on
 
-    monkeypatch.setattr(torture, "IS_LONG", True)
-    monkeypatch.setattr(overload, "GOODPUT_MIN", 0.9)
     with pytest.raises(AssertionError, match="at 5 x"):
-        Overload(machine.ask, AT_ONCE, SECONDS, SECONDS, 50).run((5, 10), told)
+        judge(monkeypatch, machine, True, (5, 10), told)
 
 
 def test_a_miss_is_repeated_when_it_is_not(monkeypatch):

@@ -255,11 +255,10 @@ class Requests:
 def operations():
     """All that has to be tried: those of the contract, and of the table of the admin socket but for backups."""
     table = (pathlib.Path(__file__).resolve().parents[2] / "src/api/admin_routes.c").read_text()
-    admin = {(method, ADMIN + pattern)
-             for method, pattern in re.findall(r'METHOD_(\w+),\s+"(/[^"]*)"', table)} - {("GET", ADMIN + "/readyz")}
+    admin = {(method, ADMIN + pattern) for method, pattern in re.findall(r'METHOD_(\w+),\s+"(/[^"]*)"', table)
+             if pattern not in ("/readyz", "/backups")}
     assert len(admin) > 10
-    return ({(method, path) for method, path, *_ in contract.operations()}
-            | {each for each in admin if each[1] != ADMIN + "/backups"})
+    return {(method, path) for method, path, *_ in contract.operations()} | admin
 
 
 def stream_read(connection, row):

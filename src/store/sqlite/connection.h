@@ -115,13 +115,7 @@ struct walk_state {
     int stepped_over; /* entries that are no messages, since the last that is */
 };
 
-/* Conversations of an account, while they are listed. */
-struct conversation_heads {
-    struct arena *arena;
-    struct conversation_head *rows;
-    size_t count;
-    size_t capacity;
-};
+struct conversation_heads;
 
 struct store {
     sqlite3 *database;
@@ -154,7 +148,7 @@ struct store {
     int wal_frames_fit;      /* or these, by the room on the disk */
 
     struct walk_state walk;
-    struct conversation_heads *heads; /* else NULL */
+    struct conversation_heads *heads; /* conversations.c: while it lists them; else NULL */
     struct statement_slot statements[STATEMENT_SLOTS];
     struct name_cache name_cache;
     struct known *known;             /* the writer's; else NULL */
@@ -225,6 +219,9 @@ MUST_CHECK enum error counter_take(struct store *store, enum counter_name name, 
 /* meta `names`, read once per snapshot or batch; empties the name cache when it changed. */
 MUST_CHECK enum error names_refresh(struct store *store);
 void name_cache_clear(struct store *store);
+/* An SQL function that only we can call, with the store as its user data. */
+MUST_CHECK enum error function_add(struct store *store, const char *name, int argument_count,
+                                   void (*run)(sqlite3_context *, int, sqlite3_value **));
 /* Add the SQL functions of walk.c and conversations.c to a new connection. */
 MUST_CHECK enum error walk_functions_add(struct store *store);
 MUST_CHECK enum error conversation_functions_add(struct store *store);

@@ -16,18 +16,20 @@ static const char CONVERSATION_LIST[] = "SELECT 1 FROM conversation WHERE accoun
 static const char CONTACT_LIST[] = "SELECT other_id FROM conversation WHERE account_id = ?1"
                                    " AND other_id > ?2 ORDER BY other_id LIMIT ?3";
 
+/* Of one account, while they are listed. */
+struct conversation_heads {
+    struct arena *arena;
+    struct conversation_head *rows;
+    size_t count;
+    size_t capacity;
+};
+
 static void on_conversation_visit(sqlite3_context *call, int count, sqlite3_value **values);
 static int heads_compare(const void *a, const void *b);
 
 enum error conversation_functions_add(struct store *store)
 {
-    int code = sqlite3_create_function_v2(store->database, "conversation_visit", 3,
-                                          SQLITE_UTF8 | SQLITE_DIRECTONLY, store,
-                                          on_conversation_visit, NULL, NULL, NULL);
-
-    return code == SQLITE_OK
-               ? OK
-               : store_note_failure(store, code, FAILURE_ANYWHERE, "conversation functions");
+    return function_add(store, "conversation_visit", 3, on_conversation_visit);
 }
 
 enum error store_conversation_find(struct store *store, int64_t account_id, int64_t other_id,

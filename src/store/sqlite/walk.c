@@ -77,17 +77,9 @@ static enum error walk_query_end(struct walk_state *walk);
 
 enum error walk_functions_add(struct store *store)
 {
-    int code =
-        sqlite3_create_function_v2(store->database, "log_entry", 5, SQLITE_UTF8 | SQLITE_DIRECTONLY,
-                                   store, on_log_entry, NULL, NULL, NULL);
+    enum error error = function_add(store, "log_entry", 5, on_log_entry);
 
-    if (code == SQLITE_OK) {
-        code = sqlite3_create_function_v2(store->database, "log_visit", 6,
-                                          SQLITE_UTF8 | SQLITE_DIRECTONLY, store, on_log_visit,
-                                          NULL, NULL, NULL);
-    }
-    return code == SQLITE_OK ? OK
-                             : store_note_failure(store, code, FAILURE_ANYWHERE, "walk functions");
+    return error == OK ? function_add(store, "log_visit", 6, on_log_visit) : error;
 }
 
 /* Its result is NULL; what it is called for is the row of the walk. */
