@@ -4,9 +4,13 @@
  *
  * DATABASE is one of the server's, with accounts in it. Sender and recipient are one of PAIRS pairs
  * of them, as in the requests the server gets. Each send runs what src/store/sqlite runs for it, in
- * that order and on a connection set up alike (WAL, synchronous FULL, checkpoints between commits):
- * what the server's writer remembers is remembered here too. No JSON, no hashing, no sockets. One
- * send a commit is one fsynced transaction.
+ * that order, with WAL, synchronous FULL and checkpoints between commits: what the server's writer
+ * remembers is remembered here too. No JSON, no hashing, no sockets. One send a commit is one
+ * fsynced transaction.
+ *
+ * Two things are not the server's: files are written as SQLite writes them, where the server
+ * gathers a commit's frames (store/sqlite/wal_buffer.h), and a checkpoint comes as late as the
+ * server's may come, from the first on, where the server's finds out first how long one takes.
  */
 #include <sqlite3.h>
 #include <stdbool.h>
@@ -20,7 +24,7 @@
 #define COMMITS_MAX 4000000
 #define PAIRS 4000
 #define FINGERPRINT_BYTES 16
-#define CHECKPOINT_AT_FRAMES 32000   /* src/store/sqlite/connection.h */
+#define CHECKPOINT_AT_FRAMES 32000   /* WAL_DUE_MAX_FRAMES of src/store/sqlite/connection.h */
 #define RECENT_KEYS_DUE 8192         /* src/store/sqlite/recent_keys.h */
 #define CONTENT_IN_LOG_MAX_BYTES 256 /* src/store/sqlite/content.h */
 

@@ -7,8 +7,10 @@ from followers import KINDS
 from servers import BARE, FASTIFY, MIGCHAT, NGINX, RAW, TUNED
 
 MB = 1_000_000
-FIT_CONNECTIONS = 50_000
+FIT_CONNECTIONS, FIT_CONNECTIONS_AIM = 50_000, 55_000
 MACHINE_BYTES = 256 * MB
+# A core hashes five a second at cost 12: with nothing hashed, a bar beside it would say nothing.
+HASHED_PER_S_MIN = {"health-beside-hashing": 1, "send-beside-hashing": 2.5}
 SPARE_BYTES = 190 * MB  # of it, beside a system
 
 
@@ -104,6 +106,8 @@ def all_bars():
         Bar("create-beside", "bcrypt", single("create-beside", "of_bcrypt"), 0.97),
         Bar("create-beside", "p99 of health", single("create-beside", "health_p99_us", 1e-3), 4, True, "ms"),
         Bar("health-beside-hashing", "p99", own("health-beside-hashing", "p99_us", 1e-3), 4, True, "ms"),
+        *(Bar(key, "hashed meanwhile", own(key, "hashed_per_s"), least, unit="a second")
+          for key, least in HASHED_PER_S_MIN.items()),
         Bar("health-two-cores", "p99", own("health-two-cores", "p99_us", 1e-3), 1, True, "ms", is_aim=True),
         Bar("send-beside-hashing", "undisturbed",
             paired("send-two-cores", "per_s", MIGCHAT, own_workload="send-beside-hashing"), 0.7),
@@ -124,6 +128,8 @@ def all_bars():
             MACHINE_BYTES / MB, True, "MB"),
         Bar("idle-limit-full", f"with {FIT_CONNECTIONS:,} of them",
             lambda results: fit_bytes(results, FIT_CONNECTIONS) / MB, MACHINE_BYTES / MB, True, "MB"),
+        Bar("idle-limit-full", f"with {FIT_CONNECTIONS_AIM:,} of them",
+            lambda results: fit_bytes(results, FIT_CONNECTIONS_AIM) / MB, MACHINE_BYTES / MB, True, "MB", is_aim=True),
         Bar("idle-limit-full", f"with {FIT_CONNECTIONS:,} of them beside a system",
             lambda results: fit_bytes(results, FIT_CONNECTIONS) / MB, SPARE_BYTES / MB, True, "MB", is_aim=True),
         *(Bar("event-latency", f"p50 by {kind}", single("event-latency", f"{kind}_p50_us", 1e-3), 0.3, True, "ms")

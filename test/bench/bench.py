@@ -188,10 +188,10 @@ class Bench:
             if workload.refuses_log_ins:
                 self.load(server, paths["beside"], workload.background_connections, "--count", FLOOD_FIRST)
             before = machine.snapshot()
-            beside, begun_s = None, time.monotonic()
+            beside = None
             if "beside" in paths:
                 beside = self.loading(server, paths["beside"], workload.background_connections,
-                                      "--seconds", self.warm_s + self.seconds)
+                                      "--warm", self.warm_s, "--seconds", self.seconds)
             syncs_before = int.from_bytes(counter.read_bytes(), "little") if workload.sends else 0
             if workload.warmed_by:
                 limit = ["--once"]
@@ -207,8 +207,7 @@ class Bench:
                 if bool(acknowledged(done)) == workload.refuses_log_ins:
                     raise BenchError(f"{workload.text}: what was asked beside it was refused, or was not")
                 if not workload.refuses_log_ins:
-                    # What is in flight at the end is waited for, and counted.
-                    hashed["hashed_per_s"] = acknowledged(done) / (time.monotonic() - begun_s)
+                    hashed["hashed_per_s"] = done["acknowledged_meanwhile"] / done["seconds"]
             after = machine.snapshot()
             result = {**self.figures(asked), **hashed, "before": before, "after": after}
             if workload.sends:

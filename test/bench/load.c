@@ -29,6 +29,8 @@
 
 #define EVENTS_MAX 512
 #define READ_MAX_BYTES (1024 * 1024)
+#define WAIT_MAX_MS 1000
+#define NS_PER_MS 1000000u
 
 static struct options options = {
     .start_target = "/health", .connections = 1, .pipeline = 1, .seconds = 1};
@@ -45,6 +47,7 @@ static void events_take(int wait_ms);
 static void hold(void);
 static void connection_step(struct connection *connection);
 static void connection_ended(struct connection *connection);
+static int wait_ms(uint64_t now);
 static bool is_over(uint64_t now);
 static void on_signal(int number);
 
@@ -189,12 +192,23 @@ static void run(void)
         if (tally.is_done && tally.in_flight == 0) {
             break;
         }
-        events_take(1000);
+        events_take(wait_ms(now));
     }
     if (!tally.is_done) {
         tally_end(&tally, &options);
     }
     tally_print(&tally);
+}
+
+/* Until measuring begins or ends. */
+static int wait_ms(uint64_t now)
+{
+    uint64_t until = tally.is_measuring ? tally.ends_at : tally.begins_at;
+
+    if (tally.is_done || until <= now || until - now >= WAIT_MAX_MS * NS_PER_MS) {
+        return WAIT_MAX_MS;
+    }
+    return (int)((until - now) / NS_PER_MS) + 1;
 }
 
 static bool is_over(uint64_t now)

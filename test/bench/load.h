@@ -78,6 +78,7 @@ struct tally {
     uint64_t measured;
     uint64_t measured_bytes;
     uint64_t acknowledged[CLASSES_MAX]; /* not refused; with those before and after measuring */
+    uint64_t measured_acknowledged;     /* without those */
     uint64_t unanswered;
     uint64_t in_flight;
     uint64_t cpu_ns;

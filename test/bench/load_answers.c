@@ -262,6 +262,7 @@ static void answer_end(struct connection *connection, struct tally *tally)
     tally->in_flight--;
     if (connection->status < 400) {
         tally->acknowledged[request->class]++;
+        tally->measured_acknowledged += tally->is_measuring;
         if (tally->acked != NULL && asking->number != 0) {
             (void)fprintf(tally->acked, "%016llx\n", (unsigned long long)asking->number);
         }

@@ -118,11 +118,12 @@ void tally_print(const struct tally *tally)
     if (tally->acked != NULL && fclose(tally->acked) != 0) {
         fail("the file of acknowledged requests could not be written");
     }
-    (void)printf("{\"seconds\": %.6f, \"requests\": %llu, \"bytes\": %llu, \"cpu_ns\": %llu, "
-                 "\"unanswered\": %llu, \"classes\": [",
-                 (double)(tally->ends_at - tally->begins_at) / 1e9,
-                 (unsigned long long)tally->measured, (unsigned long long)tally->measured_bytes,
-                 (unsigned long long)tally->cpu_ns, (unsigned long long)tally->unanswered);
+    (void)printf(
+        "{\"seconds\": %.6f, \"requests\": %llu, \"acknowledged_meanwhile\": %llu, "
+        "\"bytes\": %llu, \"cpu_ns\": %llu, \"unanswered\": %llu, \"classes\": [",
+        (double)(tally->ends_at - tally->begins_at) / 1e9, (unsigned long long)tally->measured,
+        (unsigned long long)tally->measured_acknowledged, (unsigned long long)tally->measured_bytes,
+        (unsigned long long)tally->cpu_ns, (unsigned long long)tally->unanswered);
     for (unsigned class = 0; class < CLASSES_MAX; class ++) {
         (void)printf("%s{\"requests\": %llu, \"acknowledged\": %llu, \"p50_us\": %.1f, "
                      "\"p99_us\": %.1f, \"max_us\": %.1f}",

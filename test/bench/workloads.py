@@ -172,7 +172,7 @@ def all_workloads():
         Workload("list-100", "list of 100, first read", PEERS, seed="lists",
                  rows=lists("hundred", 100), warmed_by=lists("couple", 200)),
         Workload("list-100-468", "list of 100, 468 bytes each, first read", PEERS, seed="lists",
-                 rows=lists("cipher", 100), warmed_by=lists("couple", 200)),
+                 only_full=True, rows=lists("cipher", 100), warmed_by=lists("couple", 200)),
         Workload("list-1000", "list of 1,000, first read", PEERS, seed="lists",
                  rows=lists("thousand", 1_000), warmed_by=lists("couple", 200)),
         Workload("list-10000", "list of 10,000, first read", PEERS, seed="lists", connections=16,

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -33,14 +34,15 @@ def fixture_listener():
         yield listener
 
 
-def answer(listener, statuses):
-    """One connection, a status for each request; then it is read until it ends."""
+def answer(listener, statuses, waits_s=0):
+    """One connection, a status for each request, the last after a wait; then it is read until it ends."""
     connection, _ = listener.accept()
     with connection:
         connection.settimeout(DEADLINE_S)
-        for status in statuses:
+        for number, status in enumerate(statuses, 1):
             if not connection.recv(4096):
                 return
+            time.sleep(waits_s if number == len(statuses) else 0)
             connection.sendall(f"HTTP/1.1 {status} Any\r\nContent-Length: 2\r\n\r\n{{}}".encode())
         connection.recv(4096)
 
@@ -61,6 +63,18 @@ def test_refusals_are_answers_where_the_server_may_have_too_much_to_do(load, lis
     assert ended.returncode == 0, ended.stderr
     writes = json.loads(ended.stdout)["classes"][workloads.WRITE]
     assert (writes["requests"], writes["acknowledged"]) == (5, 2)
+
+
+def test_what_is_answered_behind_the_time_measured_is_not_counted_in_it(load, listener, tmp_path):
+    requests = servers.write_requests(tmp_path / "requests", [(servers.request("GET", "/"), workloads.WRITE, 200, -1)])
+    answering = threading.Thread(target=answer, args=(listener, (200, 200, 200), 0.8))
+    answering.start()
+    ended = subprocess.run([load, "run", "--port", str(listener.getsockname()[1]), "--requests", requests, "--seconds",
+                            "0.5"], capture_output=True, text=True, check=True, timeout=DEADLINE_S)
+    answering.join()
+    found = json.loads(ended.stdout)
+    assert (found["requests"], found["acknowledged_meanwhile"]) == (2, 2)
+    assert found["classes"][workloads.WRITE]["acknowledged"] == 3
 
 
 @pytest.mark.parametrize("wanted, status", ((workloads.STATUS_ANY_LOAD, 500), (workloads.STATUS_ANY_LOAD, 401),
