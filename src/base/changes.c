@@ -1,10 +1,10 @@
-/* changes.c - marks go up before the number does: a reader that saw the number sees the commit, and
- * one that did not finds the mark above its own number. */
+/* changes.c - marks go up before the commit, the number after it: a reader that saw the number sees
+ * the commit, and one that did not finds the mark above its own number. */
 #include "base/changes.h"
 
 #include "base/require.h"
 
-static void news_tell(struct changes *changes, int64_t account_id);
+static bool is_marked_since(const struct changes *changes, int64_t account_id, uint64_t number);
 static uint64_t slot_of(int64_t account_id);
 
 uint64_t changes_begin(const struct changes *changes)
@@ -14,24 +14,7 @@ uint64_t changes_begin(const struct changes *changes)
 
 void changes_mark_account(struct changes *changes, int64_t account_id, uint64_t number)
 {
-    uint64_t slot = slot_of(account_id);
-
-    atomic_store(&changes->of_account[slot], number);
-    if (atomic_load(&changes->followers[slot]) > 0) {
-        news_tell(changes, account_id);
-    }
-}
-
-static void news_tell(struct changes *changes, int64_t account_id)
-{
-    uint64_t told = atomic_load_explicit(&changes->news_told, memory_order_relaxed);
-
-    if (told - atomic_load(&changes->news_taken) == CHANGES_NEWS_MAX) {
-        atomic_store(&changes->news_are_lost, true);
-        return;
-    }
-    changes->news[told & (CHANGES_NEWS_MAX - 1)] = account_id;
-    atomic_store(&changes->news_told, told + 1);
+    atomic_store(&changes->of_account[slot_of(account_id)], number);
 }
 
 void changes_mark_names(struct changes *changes, uint64_t number)
@@ -44,6 +27,21 @@ void changes_end(struct changes *changes, uint64_t number)
     atomic_store(&changes->now, number);
 }
 
+void changes_tell(struct changes *changes, int64_t account_id)
+{
+    uint64_t told = atomic_load_explicit(&changes->news_told, memory_order_relaxed);
+
+    if (atomic_load(&changes->followers[slot_of(account_id)]) == 0) {
+        return;
+    }
+    if (told - atomic_load(&changes->news_taken) == CHANGES_NEWS_MAX) {
+        atomic_store(&changes->news_are_lost, true);
+        return;
+    }
+    changes->news[told & (CHANGES_NEWS_MAX - 1)] = account_id;
+    atomic_store(&changes->news_told, told + 1);
+}
+
 uint64_t changes_now(const struct changes *changes)
 {
     return atomic_load(&changes->now);
@@ -51,11 +49,17 @@ uint64_t changes_now(const struct changes *changes)
 
 bool changes_since(const struct changes *changes, int64_t account_id, uint64_t number)
 {
-    return atomic_load(&changes->of_names) > number ||
-           changes_of_log_since(changes, account_id, number);
+    return atomic_load(&changes->of_names) > number || is_marked_since(changes, account_id, number);
 }
 
+/* A mark above `now` is of a commit that is not over: with nothing but that to see, a follower
+ * would read over and over for as long as the disk takes. */
 bool changes_of_log_since(const struct changes *changes, int64_t account_id, uint64_t number)
+{
+    return changes_now(changes) > number && is_marked_since(changes, account_id, number);
+}
+
+static bool is_marked_since(const struct changes *changes, int64_t account_id, uint64_t number)
 {
     return atomic_load(&changes->of_account[slot_of(account_id)]) > number;
 }

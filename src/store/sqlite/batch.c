@@ -21,7 +21,8 @@
 #define CHANGED_IDS_FIRST 512u
 
 static enum error transaction_run(struct store *store, const char *sql, enum failure_moment moment);
-static void changed_tell(const struct store *store);
+static enum error commit_run(struct store *store);
+static uint64_t changed_mark(const struct store *store, struct changes *changes);
 static void batch_over(struct store *store);
 static void unit_over(struct store *store);
 static void gate_in(struct store *store);
@@ -100,32 +101,45 @@ enum error store_batch_commit(struct store *store)
         error = counters_write(store);
     }
     if (error == OK) {
-        uint64_t since_ns = clock_monotonic_ns();
-
-        error = transaction_run(store, "COMMIT", FAILURE_IN_COMMIT);
-        if (error == OK) {
-            histogram_add(&store->home->measures->commit_durations, &histogram_of_durations,
-                          clock_monotonic_ns() - since_ns);
-        }
+        error = commit_run(store);
     }
     if (error != OK) {
         store_batch_rollback(store);
         return error;
     }
-    changed_tell(store);
     batch_over(store);
     checkpoint_if_overdue(store);
     gate_out(store);
     return OK;
 }
 
-/* What a unit undid is told as well: it only looks changed. */
-static void changed_tell(const struct store *store)
+/* What a unit undid is marked and told as well, as is what fails: it only looks changed. */
+static enum error commit_run(struct store *store)
 {
     struct changes *changes = store->home->settings.changes;
+    uint64_t number = changes != NULL ? changed_mark(store, changes) : 0;
+    uint64_t since_ns = clock_monotonic_ns();
+    enum error error;
 
-    if (changes == NULL || (store->changed_count == 0 && !store->names_have_changed)) {
-        return;
+    error = transaction_run(store, "COMMIT", FAILURE_IN_COMMIT);
+    if (error == OK) {
+        histogram_add(&store->home->measures->commit_durations, &histogram_of_durations,
+                      clock_monotonic_ns() - since_ns);
+    }
+    if (number > 0) {
+        changes_end(changes, number);
+        for (size_t i = 0; i < store->changed_count; i++) {
+            changes_tell(changes, store->changed_ids[i]);
+        }
+    }
+    return error;
+}
+
+/* The number of the commit, or 0 when it changes nothing that anybody is shown. */
+static uint64_t changed_mark(const struct store *store, struct changes *changes)
+{
+    if (store->changed_count == 0 && !store->names_have_changed) {
+        return 0;
     }
     uint64_t number = changes_begin(changes);
 
@@ -135,7 +149,7 @@ static void changed_tell(const struct store *store)
     if (store->names_have_changed) {
         changes_mark_names(changes, number);
     }
-    changes_end(changes, number);
+    return number;
 }
 
 void changed_note(struct store *store, int64_t account_id)

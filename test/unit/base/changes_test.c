@@ -26,6 +26,7 @@ static uint64_t commit_of(int64_t account_id)
 
     changes_mark_account(&changes, account_id, number);
     changes_end(&changes, number);
+    changes_tell(&changes, account_id);
     return number;
 }
 
@@ -48,6 +49,32 @@ static void a_reader_between_mark_and_end_counts_as_before(void **state)
     uint64_t seen = changes_now(&changes);
     changes_end(&changes, number);
     assert_true(changes_since(&changes, 7, seen));
+}
+
+/* Others may see the commit already: what was kept is not given any more. Who follows is told
+ * later, and need not ask until then. */
+static void what_is_about_to_change_looks_changed_but_to_who_is_told(void **state)
+{
+    (void)state;
+    uint64_t seen = changes_now(&changes);
+    uint64_t number = changes_begin(&changes);
+
+    changes_mark_account(&changes, 7, number);
+    assert_true(changes_since(&changes, 7, seen));
+    assert_false(changes_of_log_since(&changes, 7, seen));
+    changes_end(&changes, number);
+    assert_true(changes_of_log_since(&changes, 7, seen));
+}
+
+/* Told of one commit before it followed, it must not miss it for the next that has the mark. */
+static void a_mark_above_another_hides_nothing(void **state)
+{
+    (void)state;
+    uint64_t seen = changes_now(&changes);
+
+    commit_of(7);
+    changes_mark_account(&changes, 7, changes_begin(&changes));
+    assert_true(changes_of_log_since(&changes, 7, seen));
 }
 
 static void a_rename_changes_everybody(void **state)
@@ -165,6 +192,9 @@ int main(void)
         cmocka_unit_test_setup(a_commit_changes_its_account_for_those_who_read_before,
                                changes_forget),
         cmocka_unit_test_setup(a_reader_between_mark_and_end_counts_as_before, changes_forget),
+        cmocka_unit_test_setup(what_is_about_to_change_looks_changed_but_to_who_is_told,
+                               changes_forget),
+        cmocka_unit_test_setup(a_mark_above_another_hides_nothing, changes_forget),
         cmocka_unit_test_setup(a_rename_changes_everybody, changes_forget),
         cmocka_unit_test_setup(accounts_of_one_slot_change_together, changes_forget),
         cmocka_unit_test_setup(who_follows_is_told_of_each_change, changes_forget),

@@ -149,6 +149,7 @@ static enum error grow_run(struct exchange *exchange, struct services *services)
     atomic_fetch_add(&given.head, exchange->route_parameter.ptr[0] - '0');
     changes_mark_account(&given.changes, ACCOUNT_ID, number);
     changes_end(&given.changes, number);
+    changes_tell(&given.changes, ACCOUNT_ID);
     exchange->response.status = 204;
     return OK;
 }

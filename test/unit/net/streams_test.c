@@ -139,6 +139,11 @@ static enum error grow_run(struct exchange *exchange, struct services *services)
         }
     }
     changes_end(&given.changes, number);
+    for (long long each = 1; each < ACCOUNTS; each++) {
+        if (account == 0 || account == each) {
+            changes_tell(&given.changes, each);
+        }
+    }
     exchange->response.status = 204;
     return OK;
 }
@@ -152,12 +157,14 @@ static enum error flood_run(struct exchange *exchange, struct services *services
 
     (void)services;
     parameters_read(exchange, &many, &one);
-    for (unsigned i = 0; i < CHANGES_NEWS_MAX; i++) {
-        changes_mark_account(&given.changes, many, number);
-    }
     atomic_fetch_add(&given.heads[one], 1);
+    changes_mark_account(&given.changes, many, number);
     changes_mark_account(&given.changes, one, number);
     changes_end(&given.changes, number);
+    for (unsigned i = 0; i < CHANGES_NEWS_MAX; i++) {
+        changes_tell(&given.changes, many);
+    }
+    changes_tell(&given.changes, one);
     exchange->response.status = 204;
     return OK;
 }

@@ -342,12 +342,62 @@ static void readers_in_threads_see_whole_batches(void **state)
     }
 }
 
+/* ---- what is marked as changed ---------------------------------------------------------------*/
+
+static struct changes changes;
+static uint64_t seen_before;
+static bool looked_changed;
+
+/* COMMIT has not returned: who reads now sees what it wrote already. */
+static int on_visible(void *scratch, sqlite3 *database, const char *schema, int frames)
+{
+    (void)database;
+    (void)schema;
+    (void)frames;
+    assert_int_equal(scratch_number(scratch, "", "SELECT count(*) FROM log"), 2);
+    looked_changed = changes_since(&changes, 1, seen_before);
+    return SQLITE_OK;
+}
+
+static void what_others_can_see_looks_changed(void **state)
+{
+    struct scratch *s = *state;
+
+    s->changes = &changes;
+    scratch_open(s);
+    scratch_commit(s->writer, 1, 10);
+    seen_before = changes_now(&changes);
+    (void)sqlite3_wal_hook(s->writer->database, on_visible, s);
+    scratch_commit(s->writer, 1, 10);
+    assert_true(looked_changed);
+    assert_true(changes_now(&changes) > seen_before);
+    assert_false(changes_since(&changes, 1, changes_now(&changes)));
+}
+
+static void what_fails_looks_changed_to_who_read_before_alone(void **state)
+{
+    struct scratch *s = *state;
+
+    s->changes = &changes;
+    writes_can_fail();
+    scratch_open(s);
+    scratch_commit(s->writer, 1, 10);
+    assert_ok(store_batch_begin(s->writer));
+    assert_ok(scratch_append(s->writer, 1, 10));
+    atomic_store(&disk_is_full, true);
+    assert_int_equal(store_batch_commit(s->writer), ERROR_DISK_FULL);
+    atomic_store(&disk_is_full, false);
+    assert_false(changes_since(&changes, 1, changes_now(&changes)));
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
         SCRATCH_CASE(a_full_database_fails_the_call_and_the_batch_recovers),
         SCRATCH_CASE(a_full_disk_loses_the_batch_and_nothing_else),
         SCRATCH_CASE(a_disk_that_fills_inside_a_batch_loses_it_at_once),
+        SCRATCH_CASE(what_others_can_see_looks_changed),
+        SCRATCH_CASE(what_fails_looks_changed_to_who_read_before_alone),
         SCRATCH_CASE(a_failed_sync_leaves_the_outcome_open_and_ends_the_writing),
         SCRATCH_CASE(a_sync_that_fails_in_a_checkpoint_ends_the_writing),
         SCRATCH_CASE(readers_neither_write_nor_checkpoint),

@@ -40,7 +40,8 @@ struct scratch {
     struct store_home *home;
     struct store *writer;
     struct arena arena;
-    atomic_bool stops; /* of the next opening */
+    atomic_bool stops;       /* of the next opening */
+    struct changes *changes; /* of the next opening */
 };
 
 static inline int scratch_set_up(void **state)
@@ -68,6 +69,7 @@ static inline enum error scratch_open_home(struct scratch *scratch, struct store
         .writer_cache_kib = 1024,
         .reader_cache_kib = 512,
         .stops = &scratch->stops,
+        .changes = scratch->changes,
     };
     bool in_memory = false;
 
