@@ -70,7 +70,7 @@ static const unsigned moves[CONN_STATE_COUNT] = {
 static void on_allocate(uv_handle_t *handle, size_t suggested_size, uv_buf_t *out_buf);
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf);
 static void on_bytes(struct conn *conn, const char *bytes, size_t len);
-static bool is_taken_otherwise(struct conn *conn, const char *bytes, size_t len);
+static size_t take_otherwise(struct conn *conn, const char *bytes, size_t len);
 static void conn_rest(struct conn *conn);
 static void conn_keep(struct conn *conn, const char *bytes, size_t len);
 static bool conn_advance(struct conn *conn);
@@ -153,11 +153,12 @@ static void on_bytes(struct conn *conn, const char *bytes, size_t len)
 {
     size_t taken;
 
-    if (conn->state > CONN_STREAMING && is_taken_otherwise(conn, bytes, len)) {
+    if (conn->state > CONN_STREAMING) {
         conn->connections->is_read_secret = true;
-        return;
+        taken = take_otherwise(conn, bytes, len);
+    } else {
+        taken = conn_parse(conn, bytes, len);
     }
-    taken = conn_parse(conn, bytes, len);
     if (taken == len) {
         return;
     }
@@ -167,18 +168,18 @@ static void on_bytes(struct conn *conn, const char *bytes, size_t len)
     }
 }
 
-/* What comes after our end, and requests behind a stream, which has no end but the connection's,
- * are thrown away; a WebSocket has frames. */
-static bool is_taken_otherwise(struct conn *conn, const char *bytes, size_t len)
+/* Not parsed as requests: what comes after our end, and behind a stream, which has no end but the
+ * connection's, is thrown away; a WebSocket has frames. What is behind a poll waits. */
+static size_t take_otherwise(struct conn *conn, const char *bytes, size_t len)
 {
     if (conn->state == CONN_LINGERING) {
         deadline_clear(&conn->deadline);
-        return true;
+        return len;
     }
     if (conn->state != CONN_FOLLOWING || conn->stream->kind == FOLLOW_POLL) {
-        return false;
+        return 0;
     }
-    return conn->stream->kind == FOLLOW_EVENTS || conn_take_frames(conn, bytes, len);
+    return conn->stream->kind == FOLLOW_EVENTS ? len : conn_take_frames(conn, bytes, len);
 }
 
 static void conn_rest(struct conn *conn)

@@ -194,8 +194,9 @@ void conn_finish_stream(struct conn *conn, enum websocket_code code);
 
 /* conn_socket.c */
 
-/* Bytes for a WebSocket: takes all or none. */
-bool conn_take_frames(struct conn *conn, const char *bytes, size_t len);
+/* Bytes for a WebSocket: takes them up to the end of a message, whose command then runs, or none
+ * while one does; returns how many. */
+size_t conn_take_frames(struct conn *conn, const char *bytes, size_t len);
 /* CONN_FOLLOWING, a WebSocket with nothing to be written: answers a command that came back, runs
  * the next, takes what was kept. False when there is nothing to do. */
 bool conn_socket_on(struct conn *conn);

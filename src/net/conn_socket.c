@@ -1,14 +1,15 @@
 /* conn_socket.c - what comes through a WebSocket: messages are commands, run one after the other as
  * requests are, each answered by {"type":"result","ref":…,"status":…,"body":…}.
  *
- *   bytes -> conn_take_frames -> messages of this read -> stream->commands
- *   conn_socket_on: the command that came back is answered, the next is lent
+ *   bytes -> conn_take_frames, up to the end of a message -> an exchange, lent
+ *   conn_socket_on: the command that came back is answered; what was kept behind it is taken
  *
- * 1. Bytes are taken only while nothing is to be written and no command waits; others are kept and
+ * 1. Bytes are taken only while nothing is to be written and no command runs; others are kept and
  *    reading stops (conn.c). So a client that sends faster than it is answered waits.
  * 2. Events go on meanwhile: a command lends an exchange, not the connection.
- * 3. What an incomplete message holds counts as the body of an unfinished request, and it has the
- *    time of one. That is looked at when something happens, a heartbeat at the latest.
+ * 3. What came of a message counts as the body of an unfinished request until it is answered. While
+ *    it is incomplete it has the time of one, which is looked at when something happens, a
+ * heartbeat at the latest.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -23,32 +24,31 @@
 
 static void message_time(struct conn *conn);
 static bool message_is_late(const struct conn *conn);
-static void messages_keep(struct conn *conn, struct buf *messages);
+static void held_note(struct conn *conn, size_t bytes);
+static void command_begin(struct conn *conn, struct buf *text);
+static bool socket_step(struct conn *conn);
 static void command_answer(struct conn *conn);
-static void command_lend(struct conn *conn);
 static bool input_take(struct conn *conn);
 
-bool conn_take_frames(struct conn *conn, const char *bytes, size_t len)
+size_t conn_take_frames(struct conn *conn, const char *bytes, size_t len)
 {
     struct connections *connections = conn->connections;
     struct stream *stream = conn->stream;
     size_t message_max_bytes = conn_policy(conn)->body_max_bytes;
-    struct buf messages;
+    struct buf text;
     struct buf answer;
-    struct websocket_seen seen = {.messages = &messages};
+    struct websocket_seen seen = {.text = &text};
 
-    if (conn_is_writing(conn) || conn->exchange != NULL || stream->commands != NULL) {
-        return false;
+    if (conn_is_writing(conn) || conn->exchange != NULL) {
+        return 0;
     }
-    buf_init(&messages, message_max_bytes + (size_t)SLAB_BYTES * sizeof(size_t));
+    buf_init(&text, message_max_bytes);
     buf_init(&answer, ANSWER_MAX_BYTES);
     bool goes_on = websocket_take(&connections->streams.websockets, &stream->socket, bytes, len,
                                   message_max_bytes, &seen, &answer);
-    REQUIRE(!messages.overflowed && !answer.overflowed);
-    connections->held_bytes -= conn->request_bytes;
-    conn->request_bytes = (uint32_t)seen.held_bytes;
-    connections->held_bytes += conn->request_bytes;
-    if (seen.held_bytes <= len) {
+    REQUIRE(!text.overflowed && !answer.overflowed);
+    held_note(conn, seen.has_text ? text.len : seen.held_bytes);
+    if (seen.held_bytes <= seen.taken_bytes) {
         message_time(conn); /* what is incomplete began with these */
     }
     if (answer.len > 0) {
@@ -63,12 +63,19 @@ bool conn_take_frames(struct conn *conn, const char *bytes, size_t len)
         conn_finish_stream(conn, WEBSOCKET_BINARY_REFUSED);
     } else if (connections->held_bytes > connections->settings->bodies_max_bytes) {
         conn_finish_stream(conn, WEBSOCKET_TRY_LATER);
-    } else if (messages.len > 0) {
-        messages_keep(conn, &messages);
-        return true;
+    } else if (seen.has_text) {
+        command_begin(conn, &text);
+        return seen.taken_bytes;
     }
-    buf_release(&messages);
-    return true;
+    buf_release(&text);
+    return seen.taken_bytes;
+}
+
+static void held_note(struct conn *conn, size_t bytes)
+{
+    conn->connections->held_bytes -= conn->request_bytes;
+    conn->request_bytes = (uint32_t)bytes;
+    conn->connections->held_bytes += conn->request_bytes;
 }
 
 /* If one is incomplete, its time begins now. */
@@ -86,27 +93,45 @@ static bool message_is_late(const struct conn *conn)
            (int64_t)uv_now(conn->connections->loop) >= conn->stream->until_ms;
 }
 
-static void messages_keep(struct conn *conn, struct buf *messages)
+/* Takes over the text. */
+static void command_begin(struct conn *conn, struct buf *text)
 {
-    struct buf *kept = malloc(sizeof *kept);
+    struct connections *connections = conn->connections;
+    struct exchange *exchange = exchange_new();
 
-    REQUIRE(kept != NULL);
-    *kept = *messages;
-    conn->stream->commands = kept;
+    exchange->owner = conn;
+    exchange->route = connections->settings->command_route;
+    exchange->route_parameter = STR("null");
+    exchange->account_id = stream_account_id(conn->stream);
+    exchange->session_id = conn->stream->session_id;
+    exchange_name(exchange);
+    exchange->request.method = METHOD_POST;
+    exchange->request.body = *text;
+    conn->exchange = exchange;
+    if (lanes_lend(connections->lanes, exchange)) {
+        conn->is_lent = true;
+    } else {
+        response_error(exchange, ERROR_OVERLOADED);
+    }
 }
 
+/* What a full lane refuses is answered at once, and gathered. */
 bool conn_socket_on(struct conn *conn)
 {
-    if (conn->is_lent) {
-        return false;
+    bool has_done = false;
+
+    while (conn->state == CONN_FOLLOWING && !conn->is_lent && !conn_is_gathered(conn) &&
+           socket_step(conn)) {
+        has_done = true;
     }
+    return has_done;
+}
+
+static bool socket_step(struct conn *conn)
+{
     if (conn->exchange != NULL) {
         command_answer(conn);
         return true;
-    }
-    if (conn->stream->commands != NULL) {
-        command_lend(conn);
-        return conn->exchange != NULL && !conn->is_lent;
     }
     if (input_take(conn)) {
         return true;
@@ -138,43 +163,9 @@ static void command_answer(struct conn *conn)
     buf_release(&text);
     exchange_free(exchange);
     conn->exchange = NULL;
+    held_note(conn, 0);
     deadline_clear(&conn->deadline);
     message_time(conn); /* nothing was read meanwhile */
-}
-
-/* The first of those that wait. */
-static void command_lend(struct conn *conn)
-{
-    struct connections *connections = conn->connections;
-    struct stream *stream = conn->stream;
-    struct buf *commands = stream->commands;
-    struct exchange *exchange = exchange_new();
-    size_t len;
-
-    memcpy(&len, commands->ptr, sizeof len);
-    exchange->owner = conn;
-    exchange->route = connections->settings->command_route;
-    exchange->route_parameter = STR("null");
-    exchange->account_id = stream_account_id(stream);
-    exchange->session_id = stream->session_id;
-    exchange_name(exchange);
-    exchange->request.method = METHOD_POST;
-    exchange->request.body.max_bytes = len;
-    buf_append(&exchange->request.body, commands->ptr + sizeof len, len);
-    buf_drop_front(commands, sizeof len + len);
-    if (commands->len == 0) {
-        buf_release(commands);
-        free(commands);
-        stream->commands = NULL;
-    }
-    conn->exchange = exchange;
-    if (len == 0) {
-        response_error(exchange, ERROR_JSON_MALFORMED);
-    } else if (lanes_lend(connections->lanes, exchange)) {
-        conn->is_lent = true;
-    } else {
-        response_error(exchange, ERROR_OVERLOADED);
-    }
 }
 
 static bool input_take(struct conn *conn)
@@ -184,8 +175,14 @@ static bool input_take(struct conn *conn)
     if (input == NULL) {
         return false;
     }
+    size_t taken =
+        conn_take_frames(conn, input->bytes.ptr + input->at, input->bytes.len - input->at);
+
     /* Nothing is in its way, or this would not have been reached. */
-    REQUIRE(conn_take_frames(conn, input->bytes.ptr + input->at, input->bytes.len - input->at));
-    conn_drop_input(conn);
+    REQUIRE(taken > 0);
+    input->at += taken;
+    if (input->at == input->bytes.len || conn->state != CONN_FOLLOWING) {
+        conn_drop_input(conn);
+    }
     return true;
 }

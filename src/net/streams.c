@@ -104,10 +104,6 @@ void stream_free(struct streams *streams, struct stream *stream)
     streams->traffic.held_bytes -= sizeof *stream;
     kept_head_free(stream->kept_head, stream->kept_bytes);
     websocket_free(&stream->socket);
-    if (stream->commands != NULL) {
-        buf_release(stream->commands);
-        free(stream->commands);
-    }
     free(stream);
     followed_free_if_done(streams, account);
 }

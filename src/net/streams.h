@@ -50,7 +50,6 @@ struct stream {
     int64_t until_ms;         /* of uv_now. FOLLOW_POLL: when it is answered whatever there is;
                                * FOLLOW_SOCKET: when an incomplete message has taken too long */
     struct websocket *socket; /* FOLLOW_SOCKET: while a frame or message is incomplete */
-    struct buf *commands;     /* FOLLOW_SOCKET: messages that are not run yet; else NULL */
     uint64_t began_at_ns;     /* FOLLOW_POLL: the exchange's; 0 once it goes on */
 };
 

@@ -1,7 +1,7 @@
 /* websocket.c - wslay is given one frame after the other, and tells messages; what it would send is
  * taken at once.
  *
- *   bytes → held until a head is whole, and with it a control frame → wslay → messages, answers
+ *   bytes → held until a head is whole, and with it a control frame → wslay → a message, answers
  *
  * Why not the bytes as they come? wslay's judgement of what is wrong depends on how they were cut:
  * it skips two bytes of each piece of a close frame as if they were its code, so that a reason that
@@ -93,11 +93,12 @@ bool websocket_take(struct websocket_pool *pool, struct websocket **place, const
 
     socket->seen = seen;
     socket->answer = answer;
-    while (goes_on && rest.len > 0) {
+    while (goes_on && rest.len > 0 && !seen->has_text && !seen->has_binary) {
         struct str given = frame_take(socket, &rest);
 
         goes_on = given.len == 0 || give(socket, given);
     }
+    seen->taken_bytes = len - rest.len;
     if (wslay_event_get_close_received(socket->frames) ||
         wslay_event_get_close_sent(socket->frames)) {
         seen->has_closed = true;
@@ -347,8 +348,8 @@ static void on_message(wslay_event_context_ptr frames,
 
     (void)frames;
     if (message->opcode == WSLAY_TEXT_FRAME) {
-        buf_append(socket->seen->messages, &message->msg_length, sizeof message->msg_length);
-        buf_append(socket->seen->messages, message->msg, message->msg_length);
+        socket->seen->has_text = true;
+        buf_append(socket->seen->text, message->msg, message->msg_length);
     } else if (message->opcode == WSLAY_BINARY_FRAME) {
         socket->seen->has_binary = true;
     } else if (message->opcode == WSLAY_CONNECTION_CLOSE) {

@@ -44,15 +44,18 @@ enum websocket_code {
 
 /* What came of the bytes. */
 struct websocket_seen {
-    struct buf *messages; /* of texts that are complete: each its length as a size_t, then it */
-    bool has_binary;      /* one of them was no text */
-    bool has_closed;      /* the client's close frame came, or ours was made for a fault */
-    size_t held_bytes;    /* of what is incomplete: what came of it */
+    size_t taken_bytes; /* so many of them */
+    struct buf *text;   /* the message that is complete, if it is a text; empty before */
+    bool has_text;
+    bool has_binary;   /* it is no text */
+    bool has_closed;   /* the client's close frame came, or ours was made for a fault */
+    size_t held_bytes; /* of what is incomplete: what came of it */
 };
 
-/* Takes all bytes. *place is the context, from the pool or made when it is NULL; NULL again
- * afterwards when nothing of it is needed. What is to be answered (pongs, closes) is appended to
- * `answer`. False when it cannot go on: an answer of 1002, 1007 or 1009 is in `answer` then. */
+/* Takes the bytes up to the end of the first message, or all of them. *place is the context, from
+ * the pool or made when it is NULL; NULL again afterwards when nothing of it is needed. What is to
+ * be answered (pongs, closes) is appended to `answer`. False when it cannot go on: an answer of
+ * 1002, 1007 or 1009 is in `answer` then. */
 bool websocket_take(struct websocket_pool *pool, struct websocket **place, const char *bytes,
                     size_t len, size_t message_max_bytes, struct websocket_seen *seen,
                     struct buf *answer);

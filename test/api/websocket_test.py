@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import multiprocessing
+import select
 import signal
 import threading
 import time
+from socket import MSG_DONTWAIT
 
 import pytest
 import websockets
@@ -12,7 +15,7 @@ import websockets
 from support import seen
 from support.api import new_name
 from support.events import EventStream, events_since, now, poll, seq_of
-from support.http import SLOWNESS, Closed, Connection, request_bytes
+from support.http import SANITIZED, SLOWNESS, Closed, Connection, request_bytes
 from support.websocket import (BINARY, CLOSE, CONTINUATION, PATH, PING, PONG, TEXT, WebSocket,
                                close_frame, frame, handshake_fields)
 
@@ -533,3 +536,59 @@ def test_incomplete_messages_count_as_unfinished_requests(start):
                 codes.append("closed")
     assert PONG in codes and 1013 in codes and set(codes) <= {PONG, 1013, "closed"}, codes
     server.api.get("/health").expect(200)
+
+
+def test_complete_messages_count_until_they_are_answered(start):
+    """Nor does a client that does not read its results make the server keep what it sent."""
+    server = start(flags=("--max-bodies-bytes", str(1 << 20)))
+    alice = server.api.create()
+    large = frame(b" " * 250_000)
+    sockets = [socket(server, alice, receive_buffer=2048) for _ in range(100)]
+    before = server.rss_bytes()
+    for each in sockets:
+        each.send(large[:-1])
+        each.send(large[-1:] + frame(b"") * 2500)
+        alice.get("/api/account").expect(200)
+    time.sleep(0.5)
+    grown = server.rss_bytes() - before
+    assert SANITIZED or grown <= 8 << 20, f"{grown / 2**20:.1f} MiB more"
+    for each in sockets:
+        each.connection.close()
+    with socket(server, alice) as opened:
+        opened.send(frame(json.dumps({"type": "mark_read", "ref": 1})))
+        assert json.loads(opened.frame()[1])["ref"] == 1
+
+
+def flood(opened, stops):
+    """Sends empty messages on all of them, and takes what comes, until it is told to stop."""
+    data = frame(b"") * 2500
+    sent = dict.fromkeys((each.connection.socket for each in opened), 0)
+    while not stops.is_set():
+        readable, writable, _ = select.select(sent, sent, [], 1)
+        for each in readable:
+            each.recv(1 << 20)
+        for each in writable:
+            try:
+                sent[each] = (sent[each] + each.send(data[sent[each]:], MSG_DONTWAIT)) % len(data)
+            except BlockingIOError:
+                pass
+
+
+def test_who_sends_commands_without_end_delays_nobody(server, alice):
+    """Empty ones are the cheapest to send."""
+    stops = multiprocessing.Event()
+    opened = [socket(server, alice) for _ in range(10)]
+    process = multiprocessing.get_context("fork").Process(target=flood, args=(opened, stops))
+    process.start()
+    took_s = []
+    for _ in range(100):
+        begun_s = time.monotonic()
+        server.api.get("/health").expect(200)
+        took_s.append(time.monotonic() - begun_s)
+        time.sleep(0.01)
+    stops.set()
+    process.join()
+    for each in opened:
+        each.connection.close()
+    assert process.exitcode == 0
+    assert sorted(took_s)[95] < 0.05 * SLOWNESS, f"{sorted(took_s)[95] * 1e3:.0f} ms"

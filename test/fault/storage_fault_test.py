@@ -1,11 +1,14 @@
 """What the server does when the disk fails: a sync that fails ends it, a full disk does not."""
 
+import json
+import threading
 import time
 
 import pytest
 
 from support import seen
 from support.server import Server
+from support.websocket import CLOSE, WebSocket, frame
 
 
 @pytest.fixture
@@ -61,3 +64,28 @@ def test_a_full_disk_refuses_writes_and_is_forgotten_when_there_is_space(server,
     assert [message["id"] for message in bob.messages()] == [after["message_id"], kept["message_id"]]
     assert [message["seq"] for message in bob.messages()] == [2, 1]
     server.stop()
+
+
+def test_commands_that_wait_for_the_disk_count_as_unfinished_requests(tmp_path, disk):
+    """Their memory has one limit together, as bodies have; who is over it is told to come later."""
+    with Server(tmp_path / "held", flags=("--max-bodies-bytes", str(1 << 20)), **disk.environment) as server:
+        alice = server.api.create()
+        sockets = [WebSocket(server.port, alice.token) for _ in range(20)]
+        disk.fail("hold")
+        sender = threading.Thread(target=alice.send_raw, args=(alice.username, seen.new_content()))
+        sender.start()
+        disk.wait_until_held()
+        command = json.dumps({"type": "mark_read", "ref": 1, "pad": "p" * 100_000})
+        for each in sockets:
+            each.send(frame(command))
+            server.api.get("/health").expect(200)
+        disk.heal("hold")
+        sender.join()
+        codes = []
+        for each in sockets:
+            with each:
+                opcode, payload = each.frame()
+                while b'"type":"message"' in payload:
+                    opcode, payload = each.frame()
+                codes.append(int.from_bytes(payload[:2], "big") if opcode == CLOSE else json.loads(payload)["status"])
+        assert codes.count(1013) >= 9 and len([code for code in codes if code < 500]) >= 9, codes

@@ -7,7 +7,7 @@
 
 #include "base/buf.h"
 #include "fuzz/fuzz.h"
-#include "net/websocket.h"
+#include "support/websocket_take.h"
 #include "unit/http/parser_trace.h"
 
 #define MESSAGE_MAX_BYTES 1000u
@@ -57,15 +57,16 @@ static void take(struct str bytes, struct cutting cutting, struct outcome *out_o
     buf_init(&outcome.messages, SEEN_MAX_BYTES);
     buf_init(&outcome.answer, SEEN_MAX_BYTES);
     while (at < bytes.len && !outcome.has_failed && !outcome.has_closed) {
-        struct websocket_seen seen = {.messages = &outcome.messages};
+        struct websocket_seen seen = {0};
         size_t piece_bytes = cutting_next(&cutting, bytes.len - at);
         /* Memory of its own, so that a sanitizer sees a step outside it. */
         char *piece = malloc(piece_bytes);
 
         HOLDS(piece != NULL);
         memcpy(piece, bytes.ptr + at, piece_bytes);
-        outcome.has_failed = !websocket_take(&pool, &websocket, piece, piece_bytes,
-                                             MESSAGE_MAX_BYTES, &seen, &outcome.answer);
+        outcome.has_failed =
+            !websocket_take_all(&pool, &websocket, (struct str){piece, piece_bytes},
+                                MESSAGE_MAX_BYTES, &seen, &outcome.messages, &outcome.answer);
         free(piece);
         outcome.has_binary = outcome.has_binary || seen.has_binary;
         outcome.has_closed = seen.has_closed;

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "net/websocket.h"
+#include "support/websocket_take.h"
 
 #define MESSAGE_MAX_BYTES 1000u
 #define BYTES_MAX 4096u
@@ -39,12 +39,13 @@ static void take(struct str bytes, size_t cut, size_t step, struct outcome *out_
     buf_init(&out_outcome->messages, BYTES_MAX);
     buf_init(&out_outcome->answer, BYTES_MAX);
     while (at < bytes.len && out_outcome->goes_on) {
-        struct websocket_seen seen = {.messages = &out_outcome->messages};
+        struct websocket_seen seen = {0};
         size_t end = at < cut ? cut : bytes.len;
         size_t len = end - at < step ? end - at : step;
 
-        out_outcome->goes_on = websocket_take(&pool, &websocket, bytes.ptr + at, len,
-                                              MESSAGE_MAX_BYTES, &seen, &out_outcome->answer);
+        out_outcome->goes_on = websocket_take_all(
+            &pool, &websocket, (struct str){bytes.ptr + at, len}, MESSAGE_MAX_BYTES, &seen,
+            &out_outcome->messages, &out_outcome->answer);
         out_outcome->has_closed = seen.has_closed;
         at += len;
     }

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "net/websocket.h"
+#include "support/websocket_take.h"
 
 #define MESSAGE_MAX_BYTES 1000u
 #define BUFFER_MAX_BYTES 65536u
@@ -46,12 +46,12 @@ static void outcome_release(struct outcome *outcome)
 static void take_with_limit(struct websocket **place, struct str bytes, size_t max_bytes,
                             struct outcome *out)
 {
-    struct websocket_seen seen = {.messages = &out->messages};
+    struct websocket_seen seen = {0};
 
     buf_init(&out->messages, BUFFER_MAX_BYTES);
     buf_init(&out->answer, BUFFER_MAX_BYTES);
     out->goes_on =
-        websocket_take(&pool, place, bytes.ptr, bytes.len, max_bytes, &seen, &out->answer);
+        websocket_take_all(&pool, place, bytes, max_bytes, &seen, &out->messages, &out->answer);
     out->has_closed = seen.has_closed;
 }
 

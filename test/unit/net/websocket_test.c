@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "net/websocket.h"
+#include "support/websocket_take.h"
 
 #define MESSAGE_MAX_BYTES (256u * 1024u)
 #define FRAMES_MAX 1024u
@@ -50,11 +50,12 @@ static void client_release(struct client *client)
 
 static void client_send(struct client *client, const char *bytes, size_t len)
 {
-    struct websocket_seen seen = {.messages = &client->messages};
+    struct websocket_seen seen = {0};
 
     assert_false(client->has_failed);
-    client->has_failed = !websocket_take(&pool, &client->socket, bytes, len, MESSAGE_MAX_BYTES,
-                                         &seen, &client->answer);
+    client->has_failed =
+        !websocket_take_all(&pool, &client->socket, (struct str){bytes, len}, MESSAGE_MAX_BYTES,
+                            &seen, &client->messages, &client->answer);
     client->held_bytes = seen.held_bytes;
     client->has_binary = client->has_binary || seen.has_binary;
     client->has_closed = client->has_closed || seen.has_closed;
@@ -325,6 +326,36 @@ static void a_close_without_a_code_is_answered_without_one(void **state)
     buf_release(&sent);
 }
 
+static void no_more_is_taken_than_one_message(void **state)
+{
+    struct websocket *socket = NULL;
+    struct websocket_seen seen = {0};
+    struct buf sent, text, answer;
+
+    (void)state;
+    buf_init(&sent, BUFFER_MAX_BYTES);
+    buf_init(&text, MESSAGE_MAX_BYTES);
+    buf_init(&answer, BUFFER_MAX_BYTES);
+    text_add(&sent, FIN | PING, "first");
+    text_add(&sent, FIN | TEXT, "one");
+    size_t end = sent.len;
+
+    text_add(&sent, FIN | TEXT, "two");
+    text_add(&sent, FIN | CLOSE, "");
+    seen.text = &text;
+    assert_true(
+        websocket_take(&pool, &socket, sent.ptr, sent.len, MESSAGE_MAX_BYTES, &seen, &answer));
+    assert_int_equal(seen.taken_bytes, end);
+    assert_true(seen.has_text && !seen.has_closed);
+    assert_int_equal(text.len, 3);
+    assert_memory_equal(text.ptr, "one", 3);
+    assert_int_equal(answer.len, 2 + strlen("first"));
+    assert_null(socket);
+    buf_release(&sent);
+    buf_release(&text);
+    buf_release(&answer);
+}
+
 static void a_binary_message_is_told(void **state)
 {
     struct client client;
@@ -450,6 +481,7 @@ int main(void)
         cmocka_unit_test(what_is_incomplete_is_counted_and_nothing_else),
         cmocka_unit_test(what_breaks_the_rules_has_its_code),
         cmocka_unit_test(a_close_without_a_code_is_answered_without_one),
+        cmocka_unit_test(no_more_is_taken_than_one_message),
         cmocka_unit_test(a_binary_message_is_told),
         cmocka_unit_test(a_length_that_is_too_long_is_refused_with_its_head),
         cmocka_unit_test(a_message_has_a_limit_of_frames),
