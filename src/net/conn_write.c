@@ -6,12 +6,13 @@
  * second part of the write, and nothing is gathered behind it.
  *
  * What the socket does not take at once is left to uv_write. Its time limit is looked at
- * WRITE_LOOKS times: the connection is closed after as many looks in a row at which nothing had
- * moved, so one limit to one and a quarter after the client took the last byte.
+ * WRITE_LOOKS times: the connection is closed after as many looks in a row at which less than
+ * TAKES_MIN_BYTES had moved, so one limit to one and a quarter after the client took the last of
+ * them. One that takes a byte now and then is no other than one that takes none.
  *
- * What waits so is counted. When it is more than WAITING_MAX_BYTES, the connections whose writes
- * wait longest are closed at the end of the turn: one that takes its pages begins a new write with
- * each.
+ * What waits so is counted, with what its exchange holds for the pages to come. When it is more
+ * than WAITING_MAX_BYTES, the connections whose writes wait longest are closed at the end of the
+ * turn: one that takes its pages begins a new write with each.
  *
  * A streamed answer is one page after the other: written to the last byte, then the next is asked
  * for. To HTTP/1.1 each is a chunk, to HTTP/1.0 they end with the connection.
@@ -30,6 +31,8 @@
 /* Above it a second part of the write is cheaper than a copy. */
 #define BODY_COPY_MAX_BYTES (16u * 1024u)
 #define OUTPUT_PARTS_MAX 3u
+/* In a write limit. Less than that was a modem's before there was a web. */
+#define TAKES_MIN_BYTES 1024u
 #define NS_PER_US 1000u
 
 static bool answer_carries_body(const struct exchange *exchange);
@@ -39,7 +42,7 @@ static void exchange_end(struct conn *conn);
 static bool refusal_put_off(struct conn *conn);
 static unsigned output_parts(const struct output *output, uv_buf_t parts[OUTPUT_PARTS_MAX]);
 static unsigned parts_drop_front(uv_buf_t *parts, unsigned count, size_t len);
-static void wait_begin(struct connections *connections, struct output *output);
+static void wait_begin(struct conn *conn);
 static void wait_end(struct connections *connections, struct output *output);
 static void on_written(uv_write_t *write, int status);
 static void output_clear(struct output *output);
@@ -262,7 +265,7 @@ bool conn_flush(struct conn *conn)
     output->is_writing = true;
     output->looks = 0;
     output->unsent_bytes = SIZE_MAX;
-    wait_begin(conn->connections, output);
+    wait_begin(conn);
     return true;
 }
 
@@ -299,9 +302,15 @@ static bool refusal_put_off(struct conn *conn)
     return true;
 }
 
-static void wait_begin(struct connections *connections, struct output *output)
+static void wait_begin(struct conn *conn)
 {
+    struct connections *connections = conn->connections;
+    struct output *output = conn->output;
+
     output->waiting_bytes = output->gathered.len + output->body.len;
+    if (conn->exchange != NULL && !conn->is_lent) {
+        output->waiting_bytes += conn->exchange->arena.total_bytes;
+    }
     connections->waiting_bytes += output->waiting_bytes;
     list_append(&connections->waiting, &output->waiting_node);
     if (connections->waiting_bytes > WAITING_MAX_BYTES) {
@@ -403,7 +412,7 @@ bool conn_is_taking(struct conn *conn)
         ioctl(descriptor, SIOCOUTQ, &held_bytes) == 0) {
         unsent_bytes += (size_t)held_bytes;
     }
-    if (unsent_bytes < output->unsent_bytes) {
+    if (unsent_bytes + TAKES_MIN_BYTES <= output->unsent_bytes) {
         output->unsent_bytes = unsent_bytes;
         output->looks = 0;
         return true;

@@ -26,6 +26,7 @@ static enum error big_run(struct exchange *exchange, struct services *services);
 static enum error none_run(struct exchange *exchange, struct services *services);
 static enum error pages_run(struct exchange *exchange, struct services *services);
 static enum error endless_run(struct exchange *exchange, struct services *services);
+static enum error holding_run(struct exchange *exchange, struct services *services);
 static enum error broken_run(struct exchange *exchange, struct services *services);
 static enum error fatal_run(struct exchange *exchange, struct services *services);
 
@@ -49,6 +50,7 @@ static const struct route routes[] = {
     {METHOD_GET, "/pages", false, BODY_NONE, LIMIT_NONE, {{LANE_READ, pages_run}}},
     {METHOD_GET, "/looped", false, BODY_NONE, LIMIT_NONE, {{LANE_LOOP, pages_run}}},
     {METHOD_GET, "/endless", false, BODY_NONE, LIMIT_NONE, {{LANE_READ, endless_run}}},
+    {METHOD_GET, "/holding", false, BODY_NONE, LIMIT_NONE, {{LANE_READ, holding_run}}},
     {METHOD_GET, "/broken", false, BODY_NONE, LIMIT_NONE, {{LANE_READ, broken_run}}},
     {METHOD_GET, "/fatal", false, BODY_NONE, LIMIT_NONE, {{LANE_WRITE, fatal_run}}},
 };
@@ -353,6 +355,14 @@ static enum error endless_run(struct exchange *exchange, struct services *servic
     letters_append(exchange, 'e', RESPONSE_PAGE_BYTES);
     exchange->response.has_more = true;
     return OK;
+}
+
+static enum error holding_run(struct exchange *exchange, struct services *services)
+{
+    if (exchange->page == 0) {
+        (void)arena_alloc(&exchange->arena, HELD_BYTES);
+    }
+    return endless_run(exchange, services);
 }
 
 static enum error broken_run(struct exchange *exchange, struct services *services)

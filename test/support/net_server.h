@@ -38,6 +38,7 @@
 
 #define PAGES_COUNT 5u
 #define BIG_BODY_BYTES 60000u
+#define HELD_BYTES (1u << 20)
 
 struct gate {
     pthread_mutex_t lock;

@@ -1,5 +1,6 @@
-"""Thousands who send a head or a body a byte at a time, or do not read their answer: everybody else is served as
-ever, the server stays small, and the slow ones are gone at their limit, neither before nor long after."""
+"""Thousands who send a head or a body a byte at a time, or do not read their answer, or what their WebSocket's
+commands came to: everybody else is served as ever, the server stays small, and the slow ones are gone at their limit,
+neither before nor long after."""
 
 import multiprocessing
 import resource
@@ -14,6 +15,7 @@ import pytest
 from support import seen, torture
 from support.http import SANITIZED, SLOWNESS, Connection, request_bytes
 from support.server import Server
+from support.websocket import PATH, TEXT, frame, handshake_fields
 
 EACH = torture.size(250, 5000)
 HEAD_S, BODY_S, WRITE_S = torture.size((2, 3, 4), (10, 15, 20))
@@ -25,9 +27,13 @@ RSS_MAX_BYTES = 64_000_000  # also when all kinds are there at once
 WAITING_MAX_BYTES, PAGE_BYTES = 8 << 20, 64 << 10  # of src/net/connections.h and http/response.h
 PROBE_P99_MS = 50
 LIST_BYTES = 4 << 20  # more than the socket's buffers hold
-KINDS = ("head", "body", "read")
-# One kind after the other in the long form, too.
-CROWDS = torture.size([KINDS], [("head",), ("body",), ("read",), KINDS])
+KINDS = ("head", "body", "read", "command")
+# They have sent all and take nothing.
+READERS = {"read", "command"}
+# In the long form one kind after the other: all at once would be more than the descriptors there are.
+CROWDS = torture.size([KINDS], [*((kind,) for kind in KINDS), KINDS[:3]])
+# Of one read: a command as long as it can be, so that most of it is kept, and one after the other that are none.
+COMMANDS = frame(b" " * 10_000, TEXT) + frame(b"", TEXT) * 1000
 
 
 def limits():
@@ -40,6 +46,8 @@ def slow_bytes(kind, token):
     fields = [("Authorization", f"Bearer {token}")]
     if kind == "read":
         return request_bytes("GET", "/api/messages", fields)
+    if kind == "command":
+        return request_bytes("GET", PATH, handshake_fields() + fields) + COMMANDS
     return request_bytes("POST", "/api/messages/send", [*fields, ("Content-Type", "application/json"),
                                                         ("Content-Length", "10000")])
 
@@ -51,29 +59,29 @@ def slow_ones(port, token, kinds, channel):
     for number in range(EACH * len(kinds)):
         kind = kinds[number % len(kinds)]
         client = socket.socket()
-        if kind == "read":
+        if kind in READERS:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         client.bind((f"127.0.1.{1 + number // 10000}", 0))
         client.connect(("127.0.0.1", port))
         client.setblocking(False)
         client.send(slow_bytes(kind, token))
         opened[client.fileno()] = (client, kind, time.monotonic())
-        waiting.register(client.fileno(), select.EPOLLRDHUP if kind == "read" else select.EPOLLIN)
+        waiting.register(client.fileno(), select.EPOLLRDHUP if kind in READERS else select.EPOLLIN)
     channel.send("open")
     next_byte_s = time.monotonic()
-    while any(kind != "read" for _, kind, _ in opened.values()):
+    while any(kind not in READERS for _, kind, _ in opened.values()):
         for number, _ in waiting.poll(0.05):
             client, kind, since_s = opened[number]
             # It was told (408), or its end.
             waiting.unregister(number)
-            if kind != "read":
+            if kind not in READERS:
                 lasted[kind].append(time.monotonic() - since_s)
                 client.close()
                 del opened[number]
         if time.monotonic() >= next_byte_s:
             next_byte_s += A_BYTE_EVERY_S
             for client, kind, _ in opened.values():
-                if kind != "read":
+                if kind not in READERS:
                     try:
                         client.send(b"x")
                     except OSError:
@@ -160,7 +168,7 @@ def test_slow_clients_delay_nobody_and_are_let_go(tmp_path, tell, kinds):
         # From its connect, which may have waited in the kernel's queue.
         assert limit_s - EARLY_S <= min(lasted[kind]), f"a slow {kind} was ended after {min(lasted[kind]):.2f} s"
         assert max(lasted[kind]) <= limit_s + LATE_S, f"a slow {kind} was there for {max(lasted[kind]):.2f} s"
-    assert "read" not in kinds or gone_s > WRITE_S / 2
+    assert not READERS & set(kinds) or gone_s > WRITE_S / 2
     assert p99 <= (PROBE_P99_MS if torture.IS_LONG else 20 * PROBE_P99_MS)
     if not SANITIZED:
         assert probe.rss <= RSS_MAX_BYTES
@@ -168,24 +176,39 @@ def test_slow_clients_delay_nobody_and_are_let_go(tmp_path, tell, kinds):
 
 # ---- slowhttptest, in the long form ---------------------------------------------------------------
 
+ITS_CONNECTIONS, ITS_RATE, ITS_S = 5000, 1000, 40
+# 40 answers of 108 KB, one request behind the other, are more than the socket's buffers hold.
+ITS_KINDS = {"head": ("-H", "-i", "1", "-u", "/docs"),
+             "body": ("-B", "-i", "1", "-s", "8192", "-u", "/docs"),
+             "read": ("-X", "-w", "1", "-y", "10", "-k", "40", "-u", "/openapi.json")}
+
+
 if torture.IS_LONG:
-    @pytest.mark.parametrize("options", [
-        ("-H", "-i", "1"), ("-B", "-i", "1", "-s", "8192"), ("-X", "-w", "1", "-y", "10")], ids=str)
-    def test_slowhttptest_finds_it_available(tmp_path, tell, options):
+    @pytest.mark.parametrize("kind", ITS_KINDS)
+    def test_slowhttptest_finds_it_available(tmp_path, tell, kind):
         program = shutil.which("slowhttptest")
         assert program, "deps/packages.tsv has it"
-        server = Server(tmp_path / "server", preexec=limits)
+        server = Server(tmp_path / "server", preexec=limits, flags=(
+            "--head-timeout-ms", HEAD_S * 1000, "--body-timeout-ms", BODY_S * 1000,
+            "--write-timeout-ms", WRITE_S * 1000))
         with server:
-            alice = server.api.create()
-            for _ in range(20):
-                alice.send(alice, seen.new_content("x" * 60_000))
-            probe = Probe(server, alice)
-            command = [program, *options, "-c", "5000", "-r", "1000", "-l", "30", "-p", "3",
-                       "-u", f"http://127.0.0.1:{server.port}/docs"]
+            *options, target = ITS_KINDS[kind]
+            probe = Probe(server, server.api.create())
+            before = server.descriptors_open()
+            command = [program, "-c", str(ITS_CONNECTIONS), "-r", str(ITS_RATE), "-l", str(ITS_S), "-p", "3",
+                       *options, f"http://127.0.0.1:{server.port}{target}"]
+            most, begun_s, there_s = 0, time.monotonic(), 0
             with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
                 while running.poll() is None:
                     probe.once()
+                    slow = server.descriptors_open() - before
+                    most = max(most, slow)
+                    if slow > 20:  # it probes, too
+                        there_s = time.monotonic() - begun_s
             assert running.returncode == 0, f"it ended with {running.returncode}"
-        tell(f"{len(probe.took_ms)} probes, all answered, p99 {percentile(probe.took_ms, 0.99):.1f} ms; at most "
-             f"{probe.rss / 2**20:.0f} MiB")
+        tell(f"{most} at once, the last there for {there_s:.1f} s; {len(probe.took_ms)} probes, all answered, "
+             f"p99 {percentile(probe.took_ms, 0.99):.1f} ms; at most {probe.rss / 2**20:.0f} MiB")
+        assert most > ITS_CONNECTIONS / 2 or kind == "read"
+        limit_s = {"head": HEAD_S, "body": BODY_S, "read": 1.25 * WRITE_S}[kind]
+        assert there_s <= ITS_CONNECTIONS / ITS_RATE + limit_s + LATE_S < ITS_S
         assert percentile(probe.took_ms, 0.99) <= PROBE_P99_MS and probe.rss <= RSS_MAX_BYTES

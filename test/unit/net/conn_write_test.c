@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "http/response.h"
+#include "net/connections.h"
 #include "support/net_server.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -199,6 +200,58 @@ static void a_reader_that_is_slow_is_not_closed(void **state)
     net_server_stop(&net);
 }
 
+/* Byte by byte it would hold its page for as long as it likes. */
+static void a_reader_that_takes_next_to_nothing_is_closed_in_time(void **state)
+{
+    const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+    struct client client, other;
+    int64_t began_at_ms;
+    char byte;
+
+    (void)state;
+    net_server_prepare(&net);
+    net.settings.write_timeout_ms = 2 * LIMIT_MS;
+    net.settings.listeners[0].connections_max = 1;
+    net_server_run(&net);
+    client_connect_little(&client, &net, LITTLE_BYTES / 4);
+    client_send(&client, GET("/endless"));
+    client_connect(&other, &net);
+    client_send(&other, GET("/loop"));
+    began_at_ms = test_now_ms();
+    while (recv(other.socket, &byte, 1, MSG_DONTWAIT | MSG_PEEK) != 1) {
+        assert_true(test_now_ms() - began_at_ms < 7L * LIMIT_MS);
+        assert_true(client_receive(&client, &byte, 1, 0) > 0);
+        nanosleep(&pause, NULL);
+    }
+    assert_true(test_now_ms() - began_at_ms >= 2L * LIMIT_MS - 20);
+    client_expect(&other, 200, "loop");
+    client_close(&client);
+    client_close(&other);
+    net_server_stop(&net);
+}
+
+/* What it holds for pages to come, as a list of conversations does, is held as long as the page. */
+static void what_a_stopped_reader_s_exchange_holds_counts_as_waiting(void **state)
+{
+    enum { COUNT = WAITING_MAX_BYTES / HELD_BYTES + 3 };
+    struct client clients[COUNT];
+
+    (void)state;
+    net_server_prepare(&net);
+    net.settings.listeners[0].connections_max = COUNT;
+    net_server_run(&net);
+    for (int i = 0; i < COUNT; i++) {
+        client_connect_little(&clients[i], &net, LITTLE_BYTES);
+        client_send(&clients[i], GET("/holding"));
+    }
+    /* Only when one of them was closed. */
+    client_ask_once(&net, GET("/loop"), 200, "loop");
+    for (int i = 0; i < COUNT; i++) {
+        client_close(&clients[i]);
+    }
+    net_server_stop(&net);
+}
+
 /* Its next exchange comes back while the write is still pending: the answer waits. */
 static void an_answer_waits_for_the_ones_before_it(void **state)
 {
@@ -237,6 +290,8 @@ int main(void)
         cmocka_unit_test(large_answers_to_a_slow_reader_come_whole),
         cmocka_unit_test(a_reader_that_stops_is_sent_no_more_and_closed_in_time),
         cmocka_unit_test(a_reader_that_is_slow_is_not_closed),
+        cmocka_unit_test(a_reader_that_takes_next_to_nothing_is_closed_in_time),
+        cmocka_unit_test(what_a_stopped_reader_s_exchange_holds_counts_as_waiting),
         cmocka_unit_test(an_answer_waits_for_the_ones_before_it),
     };
 
