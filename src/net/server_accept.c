@@ -15,9 +15,13 @@
 
 /* Accepted at one go, before what is connected gets its turn. */
 #define ACCEPTS_PER_TURN_MAX 64
+/* Every connection that goes lets one more in, so clients can make pauses as fast as they please.
+ */
+#define PAUSES_TOLD_EVERY_MS 1000u
 
 static void on_connectable(uv_poll_t *poll, int status, int events);
 static bool accept_next(struct listener *listener);
+static bool pause_is_told(struct listener *listener);
 static unsigned place_of(const struct listener *listener);
 
 static void on_connectable(uv_poll_t *poll, int status, int events)
@@ -43,10 +47,12 @@ static bool accept_next(struct listener *listener)
 
     if (traffic_connections(traffic) >= traffic->connections_max) {
         tally_add(&traffic->pauses[PAUSE_CONNECTIONS], 1);
-        log_event(LOG_WARN, "accept_paused",
-                  LOG_TEXT("for", server->settings.listeners[place].for_whom),
-                  LOG_TEXT("reason", "connections_max"),
-                  LOG_INT("connections", (int64_t)traffic_connections(traffic)), LOG_END);
+        if (pause_is_told(listener)) {
+            log_event(LOG_WARN, "accept_paused",
+                      LOG_TEXT("for", server->settings.listeners[place].for_whom),
+                      LOG_TEXT("reason", "connections_max"),
+                      LOG_INT("connections", (int64_t)traffic_connections(traffic)), LOG_END);
+        }
         accept_stop(listener);
         return false;
     }
@@ -56,17 +62,34 @@ static bool accept_next(struct listener *listener)
         conn_open(&server->connections, socket, place);
         return true;
     }
-    if (errno == EAGAIN) {
+    int code = errno;
+
+    if (code == EAGAIN) {
         return false;
     }
-    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+    if (code == EMFILE || code == ENFILE || code == ENOBUFS || code == ENOMEM) {
         tally_add(&traffic->pauses[PAUSE_DESCRIPTORS], 1);
-        log_event(LOG_WARN, "accept_paused", LOG_TEXT("reason", strerror(errno)), LOG_END);
+        if (pause_is_told(listener)) {
+            log_event(LOG_WARN, "accept_paused", LOG_TEXT("reason", strerror(code)), LOG_END);
+        }
         accept_stop(listener);
         deadline_set(&server->connections.deadlines, &listener->accept_pause, DEADLINE_ACCEPT);
         return false;
     }
     /* All others are about the connection that was to be accepted (accept(2)). */
+    return true;
+}
+
+/* Whether it is to be told, too: all are counted. */
+static bool pause_is_told(struct listener *listener)
+{
+    uint64_t now_ms = uv_now(listener->server->connections.loop);
+
+    if (listener->pause_told_at_ms != 0 &&
+        now_ms < listener->pause_told_at_ms + PAUSES_TOLD_EVERY_MS) {
+        return false;
+    }
+    listener->pause_told_at_ms = now_ms;
     return true;
 }
 

@@ -111,3 +111,20 @@ def test_without_descriptors_it_pauses_and_goes_on(tmp_path, disk, tell, error):
         assert 1 <= tries <= most, f"{tries} tries to accept, {most:.0f} are enough"
         assert took_s <= RECOVERED_S + MARGIN_S
         assert share <= CPU_SHARE_MAX * SLOWNESS
+
+
+def test_pauses_are_told_once_a_second(tmp_path):
+    """Clients that come and go while it is full make as many as they please."""
+    health = request_bytes("GET", "/health")
+    with Server(tmp_path / "full", flags=("--max-connections", "2")) as server:
+        begun_s = time.monotonic()
+        for _ in range(100):
+            # The third is let in when the first goes.
+            connections = [Connection(server.port) for _ in range(3)]
+            for each in connections:
+                each.send(health)
+                each.answer("GET", "/health").expect(200)
+                each.close()
+        told = [event for event in server.events() if event["event"] == "accept_paused"]
+        assert 1 <= len(told) <= time.monotonic() - begun_s + 2, len(told)
+        assert server.api.get("/health").status == 200
