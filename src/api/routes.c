@@ -59,7 +59,7 @@ static const struct route routes[] = {
      "/api/sessions/{id}",
      TOKEN,
      BODY_NONE,
-     LIMIT_NONE,
+     LIMIT_READ,
      {{LANE_WRITE, api_session_delete}}},
 
     {METHOD_POST,

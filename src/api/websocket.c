@@ -26,7 +26,7 @@
 static enum error token_read(struct exchange *exchange, struct str *out_token,
                              bool *out_is_of_protocol);
 static enum error place_answer(struct exchange *exchange, struct store *store);
-static enum error command_read(struct exchange *exchange, struct str *out_type,
+static enum error command_read(struct exchange *exchange, size_t *out_command,
                                struct str *out_with_user);
 static struct str ref_json(const struct json_member *ref, struct arena *arena);
 static void query_set(struct exchange *exchange, struct str with_user);
@@ -42,6 +42,8 @@ static const struct {
     {"mark_read", true, LIMIT_READ, api_message_mark_read},
     {"typing", true, LIMIT_TYPING, api_typing},
 };
+
+#define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
 /* ---- GET /api/ws -----------------------------------------------------------------------------*/
 
@@ -116,35 +118,37 @@ static enum error place_answer(struct exchange *exchange, struct store *store)
 
 enum error api_websocket_command(struct exchange *exchange, struct services *services)
 {
-    struct str type;
-    struct str with_user;
+    struct str with_user = {NULL, 0};
+    size_t command = COMMAND_COUNT;
     bool is_found = false;
 
-    enum error error = command_read(exchange, &type, &with_user);
-    if (error == OK) {
-        error = store_session_exists(services->store, exchange->account_id, exchange->session_id,
-                                     &is_found);
-    }
+    enum error fault = command_read(exchange, &command, &with_user);
+    enum error error = store_session_exists(services->store, exchange->account_id,
+                                            exchange->session_id, &is_found);
     if (error != OK) {
         return error;
     }
     if (!is_found) {
         return ERROR_TOKEN_INVALID;
     }
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-        if (str_equal(type, str_from(commands[i].type))) {
-            error = limits_judge_account(services->limits, commands[i].limit, exchange);
-            if (error == OK && commands[i].takes_query) {
-                query_set(exchange, with_user);
-            }
-            return error == OK ? commands[i].run(exchange, services) : error;
-        }
+    /* As over HTTP, the rate comes before the body: what is no command is counted as well. */
+    enum limit limit = command < COMMAND_COUNT ? commands[command].limit : LIMIT_READ;
+    error = limits_judge_account(services->limits, limit, exchange);
+    if (error == OK) {
+        error = fault;
     }
-    return ERROR_BODY_SHAPE;
+    if (error != OK) {
+        return error;
+    }
+    if (commands[command].takes_query) {
+        query_set(exchange, with_user);
+    }
+    return commands[command].run(exchange, services);
 }
 
-/* `ref` is the client's: a text or a whole number, repeated in the result. */
-static enum error command_read(struct exchange *exchange, struct str *out_type,
+/* `ref` is the client's: a text or a whole number, repeated in the result. *out_command stays as it
+ * is when there is none of that type. */
+static enum error command_read(struct exchange *exchange, size_t *out_command,
                                struct str *out_with_user)
 {
     struct json_member members[] = {
@@ -171,9 +175,16 @@ static enum error command_read(struct exchange *exchange, struct str *out_type,
         }
         exchange->route_parameter = ref;
     }
-    *out_type = members[0].text;
-    *out_with_user = members[1].is_present ? members[1].text : (struct str){NULL, 0};
-    return OK;
+    if (members[1].is_present) {
+        *out_with_user = members[1].text;
+    }
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (str_equal(members[0].text, str_from(commands[i].type))) {
+            *out_command = i;
+            return OK;
+        }
+    }
+    return ERROR_BODY_SHAPE;
 }
 
 static struct str ref_json(const struct json_member *ref, struct arena *arena)

@@ -206,6 +206,26 @@ def test_behind_a_unix_socket_a_proxy_is_believed_like_one_on_loopback(tmp_path)
             assert [create() for _ in range(2)] == [200, 429], "without the field all are one"
 
 
+def test_every_route_that_needs_a_token_has_a_rate():
+    """But the one that gives the token up."""
+    without = [(method, path) for method, path, operation, _ in contract.operations()
+               if "401" in operation["responses"] and "429" not in operation["responses"]]
+    assert without == [("POST", "/api/account/logout")]
+
+
+def test_what_is_no_command_is_counted_as_well(limited):
+    api = limited(SEND="1/3600", READ="3/3600").api
+    alice = api.create(new_name("alice"))
+    texts = ("{", "", '{"type": "dance", "ref": 1}', '{"type": "send", "ref": 2}', "{")
+    results = []
+    with WebSocket(api.port, alice.token) as socket:
+        for text in texts:
+            socket.send(websocket.frame(text))
+            results.append(json.loads(socket.frame()[1])["status"])
+    # Opening it is the first of three reads.
+    assert results == [400, 400, 429, 422, 429]
+
+
 def test_every_route_that_can_refuse_does(limited):
     """Those of the contract; once is each rate here."""
     once = "1/3600"
