@@ -2,6 +2,7 @@
 logs keep their order, and a rate is what it was. Time that only passes (CLOCK_MONOTONIC) is left alone, as by the
 jumps of a real machine."""
 
+import contextlib
 import glob
 import itertools
 import os
@@ -26,6 +27,7 @@ HEARTBEAT_S = 15  # net/server.c
 BEATS = torture.size(1, 20)
 WRITE_S = 2
 IDLE_S = LASTS_S + 300  # far less than a jump
+SOON_IDLE_S = 1.5
 EARLY_S = 0.05  # what is left of the clock's grain
 LATE_S = 1.5    # on a machine that does much else
 RATE_COUNT, RATE_S = 5, 1
@@ -66,19 +68,25 @@ class Clock:
             self.jumps += 1
 
 
-@pytest.fixture(name="clocked")
-def fixture_clocked(tmp_path):
+@contextlib.contextmanager
+def clocked_server(tmp_path, idle_s):
     (library,) = glob.glob(LIBRARIES)
     clock = Clock(tmp_path / "clock")
     server = Server(tmp_path / "server", flags=metrics.FLAGS, LD_PRELOAD=library,
                     FAKETIME_TIMESTAMP_FILE=clock.path, FAKETIME_NO_CACHE=1, FAKETIME_DONT_FAKE_MONOTONIC=1,
                     MIGCHAT_HEAD_TIMEOUT_MS=int(HEAD_S * 1000),
                     MIGCHAT_BODY_TIMEOUT_MS=int(BODY_S * 1000), MIGCHAT_WRITE_TIMEOUT_MS=WRITE_S * 1000,
-                    MIGCHAT_IDLE_TIMEOUT_MS=int(IDLE_S * 1000), MIGCHAT_RATE_LIMITS="on",
+                    MIGCHAT_IDLE_TIMEOUT_MS=int(idle_s * 1000), MIGCHAT_RATE_LIMITS="on",
                     MIGCHAT_TYPING_RATE=f"{RATE_COUNT}/{RATE_S}", MIGCHAT_SIGNUP_RATE="off", MIGCHAT_LOGIN_RATE="off",
                     MIGCHAT_CLAIM_RATE="off")
     with server:
         yield server, clock
+
+
+@pytest.fixture(name="clocked")
+def fixture_clocked(tmp_path):
+    with clocked_server(tmp_path, IDLE_S) as found:
+        yield found
 
 
 def lasts_s(server, data):
@@ -112,6 +120,20 @@ def most_beyond_rate(taken_s):
     beyond = [number - at_s * RATE_COUNT / RATE_S for number, at_s in enumerate(taken_s)]
     least = itertools.accumulate(beyond, min)
     return max(now - before for now, before in zip(beyond, least)) + 1 - RATE_COUNT
+
+
+def test_who_is_idle_is_let_go_in_time(tmp_path, tell):
+    late_s = []
+    with clocked_server(tmp_path, SOON_IDLE_S) as (server, clock), clock:
+        end_s = time.monotonic() + LASTS_S
+        while time.monotonic() < end_s:
+            with Connection(server.port) as connection:
+                connection.send(request_bytes("GET", "/health"))
+                begun_s = time.monotonic()
+                connection.answer("GET", "/health").expect(200)
+                assert connection.socket.recv(1) == b""
+                late_s.append(in_time(time.monotonic() - begun_s, SOON_IDLE_S))
+    tell(f"{len(late_s)} idle connections let go, up to {max(late_s):.2f} s late; {clock.jumps} jumps")
 
 
 def test_the_clock_jumps_and_nothing_depends_on_it(clocked, tell):
