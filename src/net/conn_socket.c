@@ -115,13 +115,14 @@ static void command_begin(struct conn *conn, struct buf *text)
     }
 }
 
-/* What a full lane refuses is answered at once, and gathered. */
+/* What a full lane refuses is answered at once, and gathered. An ended session's last event is out:
+ * nothing follows it but the answer to what ran. */
 bool conn_socket_on(struct conn *conn)
 {
     bool has_done = false;
 
     while (conn->state == CONN_FOLLOWING && !conn->is_lent && !conn_is_gathered(conn) &&
-           socket_step(conn)) {
+           !(conn->stream->is_ending && conn->exchange == NULL) && socket_step(conn)) {
         has_done = true;
     }
     return has_done;

@@ -560,18 +560,39 @@ def test_complete_messages_count_until_they_are_answered(start):
 
 
 def flood(opened, stops):
-    """Sends empty messages on all of them, and takes what comes, until it is told to stop."""
+    """Sends empty messages on all of them, and takes what comes, until one is ended or it is told to stop."""
     data = frame(b"") * 2500
     sent = dict.fromkeys((each.connection.socket for each in opened), 0)
     while not stops.is_set():
         readable, writable, _ = select.select(sent, sent, [], 1)
         for each in readable:
-            each.recv(1 << 20)
+            try:
+                if not each.recv(1 << 20):
+                    return
+            except ConnectionError:
+                return
         for each in writable:
             try:
                 sent[each] = (sent[each] + each.send(data[sent[each]:], MSG_DONTWAIT)) % len(data)
             except BlockingIOError:
                 pass
+            except ConnectionError:
+                return
+
+
+def test_a_session_that_ended_ends_its_socket_whatever_it_sends(server, alice, api):
+    other = api.login(alice.username, alice.password)
+    opened, stops = socket(server, other), multiprocessing.Event()
+    process = multiprocessing.get_context("fork").Process(target=flood, args=([opened], stops))
+    process.start()
+    time.sleep(0.2)  # it floods
+    other.post("/api/account/logout").expect(204)
+    process.join(2 * SLOWNESS)
+    is_ended = not process.is_alive()
+    stops.set()
+    process.join()
+    opened.connection.close()
+    assert is_ended
 
 
 def test_who_sends_commands_without_end_delays_nobody(server, alice):
