@@ -43,6 +43,7 @@ size_t conn_take_frames(struct conn *conn, const char *bytes, size_t len)
         return 0;
     }
     buf_init(&text, message_max_bytes);
+    text.is_secret = true; /* as the body of any request */
     buf_init(&answer, ANSWER_MAX_BYTES);
     bool goes_on = websocket_take(&connections->streams.websockets, &stream->socket, bytes, len,
                                   message_max_bytes, &seen, &answer);
@@ -166,7 +167,6 @@ static void command_answer(struct conn *conn)
     conn->exchange = NULL;
     held_note(conn, 0);
     deadline_clear(&conn->deadline);
-    message_time(conn); /* nothing was read meanwhile */
 }
 
 static bool input_take(struct conn *conn)

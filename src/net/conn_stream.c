@@ -84,12 +84,12 @@ bool conn_follow_on(struct conn *conn)
         }
         return conn->has_ended;
     }
-    if (conn->has_ended || conn->closes_unread) {
+    if (conn->has_ended || (conn->closes_unread && stream->kind != FOLLOW_SOCKET)) {
         conn_close(conn);
         return false;
     }
-    if (stream->is_ending && conn->exchange == NULL) {
-        conn_finish_stream(conn, WEBSOCKET_TOKEN_INVALID);
+    if ((stream->is_ending || conn->closes_unread) && conn->exchange == NULL) {
+        conn_finish_stream(conn, stream->is_ending ? WEBSOCKET_TOKEN_INVALID : WEBSOCKET_TRY_LATER);
         return true;
     }
     if (stream->kind == FOLLOW_SOCKET && conn_socket_on(conn)) {
@@ -297,8 +297,11 @@ void conn_drop_stream(struct conn *conn)
     if (conn->stream == NULL) {
         return;
     }
-    connections->held_bytes -= conn->request_bytes;
-    conn->request_bytes = 0;
+    if (conn->exchange == NULL) {
+        /* A command in progress goes on to hold them. */
+        connections->held_bytes -= conn->request_bytes;
+        conn->request_bytes = 0;
+    }
     if (conn->stream->began_at_ns != 0) {
         tally_add(&conn_traffic(conn)->given_up, 1);
     }

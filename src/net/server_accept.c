@@ -21,7 +21,7 @@
 
 static void on_connectable(uv_poll_t *poll, int status, int events);
 static bool accept_next(struct listener *listener);
-static bool pause_is_told(struct listener *listener);
+static bool pause_is_told(struct listener *listener, enum accept_pause reason);
 static unsigned place_of(const struct listener *listener);
 
 static void on_connectable(uv_poll_t *poll, int status, int events)
@@ -47,7 +47,7 @@ static bool accept_next(struct listener *listener)
 
     if (traffic_connections(traffic) >= traffic->connections_max) {
         tally_add(&traffic->pauses[PAUSE_CONNECTIONS], 1);
-        if (pause_is_told(listener)) {
+        if (pause_is_told(listener, PAUSE_CONNECTIONS)) {
             log_event(LOG_WARN, "accept_paused",
                       LOG_TEXT("for", server->settings.listeners[place].for_whom),
                       LOG_TEXT("reason", "connections_max"),
@@ -69,7 +69,7 @@ static bool accept_next(struct listener *listener)
     }
     if (code == EMFILE || code == ENFILE || code == ENOBUFS || code == ENOMEM) {
         tally_add(&traffic->pauses[PAUSE_DESCRIPTORS], 1);
-        if (pause_is_told(listener)) {
+        if (pause_is_told(listener, PAUSE_DESCRIPTORS)) {
             log_event(LOG_WARN, "accept_paused", LOG_TEXT("reason", strerror(code)), LOG_END);
         }
         accept_stop(listener);
@@ -81,15 +81,16 @@ static bool accept_next(struct listener *listener)
 }
 
 /* Whether it is to be told, too: all are counted. */
-static bool pause_is_told(struct listener *listener)
+static bool pause_is_told(struct listener *listener, enum accept_pause reason)
 {
     uint64_t now_ms = uv_now(listener->server->connections.loop);
 
-    if (listener->pause_told_at_ms != 0 &&
-        now_ms < listener->pause_told_at_ms + PAUSES_TOLD_EVERY_MS) {
+    uint64_t *told_at_ms = &listener->pause_told_at_ms[reason];
+
+    if (*told_at_ms != 0 && now_ms < *told_at_ms + PAUSES_TOLD_EVERY_MS) {
         return false;
     }
-    listener->pause_told_at_ms = now_ms;
+    *told_at_ms = now_ms;
     return true;
 }
 

@@ -21,9 +21,9 @@ struct listener {
     int socket;
     uint16_t port;
     struct deadline accept_pause;
-    uint64_t pause_told_at_ms; /* of uv_now; 0: never */
-    bool is_open;              /* the socket is */
-    bool is_polled;            /* the handle is open */
+    uint64_t pause_told_at_ms[PAUSE_COUNT]; /* of uv_now; 0: never */
+    bool is_open;                           /* the socket is */
+    bool is_polled;                         /* the handle is open */
     bool is_accepting;
 };
 

@@ -91,6 +91,8 @@ bool websocket_take(struct websocket_pool *pool, struct websocket **place, const
     }
     struct websocket *socket = *place;
 
+    /* A reload may have changed it since. */
+    seen->text->max_bytes = (size_t)socket->message_max_bytes;
     socket->seen = seen;
     socket->answer = answer;
     while (goes_on && rest.len > 0 && !seen->has_text && !seen->has_binary) {

@@ -45,7 +45,8 @@ enum websocket_code {
 /* What came of the bytes. */
 struct websocket_seen {
     size_t taken_bytes; /* so many of them */
-    struct buf *text;   /* the message that is complete, if it is a text; empty before */
+    struct buf *text; /* the message that is complete, if it is a text; empty before, and its limit
+                         becomes the one that was there when the message began */
     bool has_text;
     bool has_binary;   /* it is no text */
     bool has_closed;   /* the client's close frame came, or ours was made for a fault */

@@ -14,6 +14,7 @@ from support.api import new_name
 from support.http import SLOWNESS, Connection, request_bytes
 from support.server import Server, binary, environment
 from support.systemd import Notified, notify_name
+from support.websocket import CLOSE, WebSocket, frame
 
 DEADLINE_S = 20 * SLOWNESS
 RELOADS = 50
@@ -94,6 +95,20 @@ def test_a_longer_time_counts_for_who_waits_too(tmp_path):
         connection.send(HEALTH)
         connection.answer().expect(200)
     reloaded.server.stop()
+
+
+def test_a_message_goes_on_under_the_limit_it_began_with(reloaded):
+    alice = reloaded.server.api.create()
+    data = frame(b" " * 200_000)
+    with WebSocket(reloaded.server.port, alice.token) as socket:
+        socket.send(data[:100_000])
+        alice.get("/api/account").expect(200)
+        reloaded.set("max-body-bytes=1000")
+        socket.send(data[100_000:])
+        assert b'"status":400' in socket.frame()[1]
+        socket.send(data)
+        opcode, payload = socket.frame()
+        assert opcode == CLOSE and int.from_bytes(payload[:2], "big") == 1009
 
 
 def test_connections_at_once(reloaded):

@@ -586,6 +586,7 @@ def test_a_session_that_ended_ends_its_socket_whatever_it_sends(server, alice, a
     process = multiprocessing.get_context("fork").Process(target=flood, args=([opened], stops))
     process.start()
     time.sleep(0.2)  # it floods
+    assert process.is_alive()
     other.post("/api/account/logout").expect(204)
     process.join(2 * SLOWNESS)
     is_ended = not process.is_alive()
@@ -607,9 +608,9 @@ def test_who_sends_commands_without_end_delays_nobody(server, alice):
         server.api.get("/health").expect(200)
         took_s.append(time.monotonic() - begun_s)
         time.sleep(0.01)
+    assert process.is_alive()
     stops.set()
     process.join()
     for each in opened:
         each.connection.close()
-    assert process.exitcode == 0
     assert sorted(took_s)[95] < 0.05 * SLOWNESS, f"{sorted(took_s)[95] * 1e3:.0f} ms"

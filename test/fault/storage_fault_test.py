@@ -1,12 +1,13 @@
 """What the server does when the disk fails: a sync that fails ends it, a full disk does not."""
 
+import contextlib
 import json
 import threading
 import time
 
 import pytest
 
-from support import seen
+from support import metrics, seen
 from support.server import Server
 from support.websocket import CLOSE, WebSocket, frame
 
@@ -66,26 +67,91 @@ def test_a_full_disk_refuses_writes_and_is_forgotten_when_there_is_space(server,
     server.stop()
 
 
+@contextlib.contextmanager
+def behind_a_disk_that_hangs(tmp_path, disk, bodies_max_bytes):
+    """(server, account, a function that ends it): a send waits, and what comes behind it."""
+    flags = ("--max-bodies-bytes", str(bodies_max_bytes), *metrics.FLAGS)
+    with Server(tmp_path / "held", flags=flags, **disk.environment) as server:
+        alice = server.api.create()
+        sender = threading.Thread(target=alice.send_raw, args=(alice.username, seen.new_content()))
+
+        def hang():
+            disk.fail("hold")
+            sender.start()
+            disk.wait_until_held()
+
+        def heal():
+            disk.heal("hold")
+            sender.join()
+
+        yield server, alice, hang, heal
+
+
+def wait_until_bodies(server, are_so):
+    deadline_s = time.monotonic() + 20
+    while not are_so(metrics.Scrape(server)["migchat_bodies_bytes"]):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.005)  # the kernel has what was sent; when the server reads it nobody tells
+
+
+def command(pad_bytes):
+    return frame(json.dumps({"type": "mark_read", "ref": 1, "pad": "p" * pad_bytes}))
+
+
+def told(socket):
+    """The close code, or the status of a result."""
+    opcode, payload = socket.frame()
+    while b'"type":"message"' in payload:
+        opcode, payload = socket.frame()
+    return int.from_bytes(payload[:2], "big") if opcode == CLOSE else json.loads(payload)["status"]
+
+
 def test_commands_that_wait_for_the_disk_count_as_unfinished_requests(tmp_path, disk):
     """Their memory has one limit together, as bodies have; who is over it is told to come later."""
-    with Server(tmp_path / "held", flags=("--max-bodies-bytes", str(1 << 20)), **disk.environment) as server:
-        alice = server.api.create()
+    with behind_a_disk_that_hangs(tmp_path, disk, 1 << 20) as (server, alice, hang, heal):
         sockets = [WebSocket(server.port, alice.token) for _ in range(20)]
-        disk.fail("hold")
-        sender = threading.Thread(target=alice.send_raw, args=(alice.username, seen.new_content()))
-        sender.start()
-        disk.wait_until_held()
-        command = json.dumps({"type": "mark_read", "ref": 1, "pad": "p" * 100_000})
+        hang()
         for each in sockets:
-            each.send(frame(command))
+            each.send(command(100_000))
             server.api.get("/health").expect(200)
-        disk.heal("hold")
-        sender.join()
-        codes = []
+        heal()
+        codes = [told(each) for each in sockets]
         for each in sockets:
-            with each:
-                opcode, payload = each.frame()
-                while b'"type":"message"' in payload:
-                    opcode, payload = each.frame()
-                codes.append(int.from_bytes(payload[:2], "big") if opcode == CLOSE else json.loads(payload)["status"])
+            each.connection.close()
         assert codes.count(1013) >= 9 and len([code for code in codes if code < 500]) >= 9, codes
+
+
+def test_they_count_when_their_client_has_left(tmp_path, disk):
+    """The lane has them still."""
+    with behind_a_disk_that_hangs(tmp_path, disk, 1 << 20) as (server, alice, hang, heal):
+        sockets = [WebSocket(server.port, alice.token) for _ in range(11)]
+        hang()
+        for each in sockets[:10]:
+            each.send(command(100_000))
+            each.connection.close()
+        wait_until_bodies(server, lambda held_bytes: held_bytes > 1_000_000)
+        server.api.get("/health").expect(200)
+        sockets[10].send(command(100_000))
+        code = told(sockets[10])
+        heal()
+        assert code == 1013
+        wait_until_bodies(server, lambda held_bytes: held_bytes == 0)
+        with WebSocket(server.port, alice.token) as socket:
+            socket.send(command(100_000))
+            assert told(socket) < 500
+
+
+def test_what_runs_is_answered_when_there_is_no_room_for_what_is_behind_it(tmp_path, disk):
+    with behind_a_disk_that_hangs(tmp_path, disk, 1_010_000) as (server, alice, hang, heal):
+        sockets = [WebSocket(server.port, alice.token) for _ in range(10)]
+        last = WebSocket(server.port, alice.token)
+        hang()
+        for each in sockets:
+            each.send(command(100_000))
+        wait_until_bodies(server, lambda held_bytes: held_bytes > 1_000_000)
+        last.send(command(10) + command(12_000))
+        server.api.get("/health").expect(200)
+        heal()
+        assert [told(last) < 500, told(last)] == [True, 1013]
+        for each in (*sockets, last):
+            each.connection.close()
