@@ -140,7 +140,7 @@ def all_bars():
           for kind in KINDS),
         Bar("send-followed", "not followed", single("send-followed", "ratio"), 0.6),
         Bar("reconnect", "", single("reconnect", "s"), 3, True, "s"),
-        *(bar for key in ("idle-streams", *(f"idle-streams-{kind}" for kind in KINDS)) for bar in (
+        *(bar for key in ("idle-streams", *(f"idle-streams-{kind}-full" for kind in KINDS)) for bar in (
             Bar(key, "each, user memory", single(key, "user_bytes_each"), 1536, True, "bytes"),
             Bar(key, "with the streams", single(key, "rss", 1 / MB), 32, True, "MB"))),
         Bar("start-empty", "", single("start-empty", "ms"), 8, True, "ms", aim="≤ 5 ms"),
