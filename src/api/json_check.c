@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_text.h"
 #include "base/require.h"
 #include "base/utf8.h"
 
@@ -190,7 +191,7 @@ static bool string_check(struct check *check, struct str *out_raw)
                 return false;
             }
         } else if (byte < 0x80) {
-            advance(check, 1);
+            advance(check, json_ascii_len(check->rest));
         } else if (!utf8_next(&check->rest, &code_point)) {
             return false;
         }

@@ -15,6 +15,8 @@
 
 /* How many bytes `raw` begins with that stand for themselves. */
 size_t json_plain_len(struct str raw);
+/* The same, and how many of them are ASCII. */
+size_t json_ascii_len(struct str raw);
 /* Appends `raw`, which is valid UTF-8, escaped and without quotes: `"`, `\` and the bytes below
  * 0x20, in their short forms where there is one; all else stays as it is. At most six bytes come
  * of one. */

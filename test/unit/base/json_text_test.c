@@ -58,6 +58,30 @@ static void the_other_bytes_below_a_space_become_their_number(void **state)
     }
 }
 
+/* It is looked at eight bytes at a time: each byte at each place, among others that are plain. */
+static void where_a_plain_stretch_ends_is_the_first_byte_that_is_not(void **state)
+{
+    static const char fillers[] = {'a', ' ', '!', '#', '[', ']', 0x7f};
+    char text[24];
+
+    (void)state;
+    for (unsigned byte = 0; byte < 256; byte++) {
+        bool is_plain = byte >= 0x20 && byte != '"' && byte != '\\';
+
+        for (size_t place = 0; place < sizeof text; place++) {
+            memset(text, fillers[(byte + place) % sizeof fillers], sizeof text);
+            text[place] = (char)byte;
+            struct str raw = {text, sizeof text};
+
+            assert_int_equal(json_plain_len(raw), is_plain ? sizeof text : place);
+            assert_int_equal(json_ascii_len(raw), is_plain && byte < 0x80 ? sizeof text : place);
+            raw.len = place;
+            assert_int_equal(json_plain_len(raw), place);
+            assert_int_equal(json_ascii_len(raw), place);
+        }
+    }
+}
+
 static void a_text_that_does_not_fit_overflows(void **state)
 {
     struct buf out;
@@ -132,6 +156,7 @@ int main(void)
         cmocka_unit_test(plain_text_stays_as_it_is),
         cmocka_unit_test(quote_backslash_and_known_controls_have_short_forms),
         cmocka_unit_test(the_other_bytes_below_a_space_become_their_number),
+        cmocka_unit_test(where_a_plain_stretch_ends_is_the_first_byte_that_is_not),
         cmocka_unit_test(a_text_that_does_not_fit_overflows),
         cmocka_unit_test(every_byte_comes_back),
         cmocka_unit_test(nothing_is_nothing),
