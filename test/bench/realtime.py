@@ -41,7 +41,8 @@ def all_figures():
         ("reconnect", f"reconnect of {STREAMS:,} streams, a third of each kind, with nothing new, after a restart, "
          "until each was told a message sent to it then", reconnect),
         ("idle-streams", f"{STREAMS:,} idle streams, a third of each kind", lambda bench: idle(bench, KINDS)),
-        *((f"idle-streams-{kind}-full", f"{STREAMS:,} idle streams by {kind}", lambda bench, kind=kind: idle(bench, [kind]))
+        *((f"idle-streams-{kind}-full", f"{STREAMS:,} idle streams by {kind}",
+           lambda bench, kind=kind: idle(bench, [kind]))
           for kind in KINDS),
     ]
 
