@@ -6,9 +6,8 @@
  * second part of the write, and nothing is gathered behind it.
  *
  * What the socket does not take at once is left to uv_write. Its time limit is looked at
- * WRITE_LOOKS times: the connection is closed after as many looks in a row at which less than
- * TAKES_MIN_BYTES had moved, so one limit to one and a quarter after the client took the last of
- * them. One that takes a byte now and then is no other than one that takes none.
+ * WRITE_LOOKS times: the connection is closed after as many looks in a row at which nothing had
+ * moved, so one limit to one and a quarter after the client took the last byte.
  *
  * What waits so is counted, with what its exchange holds for the pages to come. When it is more
  * than WAITING_MAX_BYTES, the connections whose writes wait longest are closed at the end of the
@@ -31,8 +30,6 @@
 /* Above it a second part of the write is cheaper than a copy. */
 #define BODY_COPY_MAX_BYTES (16u * 1024u)
 #define OUTPUT_PARTS_MAX 3u
-/* In a write limit. Less than that was a modem's before there was a web. */
-#define TAKES_MIN_BYTES 1024u
 #define NS_PER_US 1000u
 
 static bool answer_carries_body(const struct exchange *exchange);
@@ -412,7 +409,7 @@ bool conn_is_taking(struct conn *conn)
         ioctl(descriptor, SIOCOUTQ, &held_bytes) == 0) {
         unsent_bytes += (size_t)held_bytes;
     }
-    if (unsent_bytes + TAKES_MIN_BYTES <= output->unsent_bytes) {
+    if (unsent_bytes < output->unsent_bytes) {
         output->unsent_bytes = unsent_bytes;
         output->looks = 0;
         return true;

@@ -200,7 +200,7 @@ static void a_reader_that_is_slow_is_not_closed(void **state)
     net_server_stop(&net);
 }
 
-/* Byte by byte it would hold its page for as long as it likes. */
+/* Its kernel makes room by the kilobyte, so byte by byte it takes nothing. */
 static void a_reader_that_takes_next_to_nothing_is_closed_in_time(void **state)
 {
     const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
