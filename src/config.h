@@ -64,7 +64,7 @@ enum config_checkpoint { CHECKPOINT_OWN, CHECKPOINT_EXTERNAL };
     OPTION(IDLE_TIMEOUT_MS, "idle-timeout-ms", "MIGCHAT_IDLE_TIMEOUT_MS", NUMBER, 1, 3600000, "",  \
            "75000", "MS", "time a connection may wait between requests")                           \
     OPTION(WRITE_TIMEOUT_MS, "write-timeout-ms", "MIGCHAT_WRITE_TIMEOUT_MS", NUMBER, 1, 3600000,   \
-           "", "60000", "MS", "time without progress in taking an answer")            \
+           "", "60000", "MS", "time without progress in taking an answer")                         \
     OPTION(DRAIN_TIMEOUT_MS, "drain-timeout-ms", "MIGCHAT_DRAIN_TIMEOUT_MS", NUMBER, 0, 3600000,   \
            "", "3000", "MS", "time for what is in flight to finish when stopping")                 \
     OPTION(MAX_BODY_BYTES, "max-body-bytes", "MIGCHAT_MAX_BODY_BYTES", NUMBER, 1, 67108864, "",    \

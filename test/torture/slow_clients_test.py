@@ -214,8 +214,9 @@ if torture.IS_LONG:
                         accepted = its_own
             assert running.returncode == 0, f"it ended with {running.returncode}"
         lasted_s = there_s - opened_s
-        tell(f"{accepted:.0f} connections, {most} at once, the last gone {lasted_s:.1f} s later; {len(probe.took_ms)} probes, all answered, "
-             f"p99 {percentile(probe.took_ms, 0.99):.1f} ms; at most {probe.rss / 2**20:.0f} MiB")
+        tell(f"{accepted:.0f} connections, {most} at once, the last gone {lasted_s:.1f} s later; "
+             f"{len(probe.took_ms)} probes, all answered, p99 {percentile(probe.took_ms, 0.99):.1f} ms; "
+             f"at most {probe.rss / 2**20:.0f} MiB")
         assert most > ITS_CONNECTIONS / 2 or kind == "read"
         limit_s = {"head": HEAD_S, "body": BODY_S, "read": 1.25 * WRITE_S}[kind]
         assert lasted_s <= limit_s + LATE_S < ITS_S
