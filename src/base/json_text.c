@@ -8,7 +8,7 @@
 #define EACH(byte) (UINT64_MAX / 255 * (uint64_t)(byte))
 #define HIGH_BITS EACH(0x80)
 
-static size_t words_skip(struct str raw, uint64_t also_ends);
+static size_t stretch_len(struct str raw, unsigned char also_ends);
 static uint64_t bytes_below(uint64_t word, unsigned char limit);
 static void append_escaped(struct buf *out, unsigned char byte);
 static size_t append_unescaped(struct buf *out, struct str escaped);
@@ -16,44 +16,36 @@ static bool hex_digit(char digit, unsigned *out_value);
 
 size_t json_plain_len(struct str raw)
 {
-    static const bool needs_escape[256] = {
-        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, /* below 0x20 */
-        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, ['"'] = 1, ['\\'] = 1,
-    };
-    size_t len = words_skip(raw, 0);
-
-    while (len < raw.len && !needs_escape[(unsigned char)raw.ptr[len]]) {
-        len++;
-    }
-    return len;
+    return stretch_len(raw, 0);
 }
 
 size_t json_ascii_len(struct str raw)
 {
-    size_t len = words_skip(raw, HIGH_BITS);
-
-    while (len < raw.len) {
-        unsigned char byte = (unsigned char)raw.ptr[len];
-
-        if (byte < 0x20 || byte >= 0x80 || byte == '"' || byte == '\\') {
-            break;
-        }
-        len++;
-    }
-    return len;
+    return stretch_len(raw, 0x80);
 }
 
-/* Every message goes through here byte by byte, so it is eight at once: up to the eight in which
- * there is one that needs an escape, or has a bit of `also_ends`. */
-static size_t words_skip(struct str raw, uint64_t also_ends)
+/* Up to the first byte that needs an escape, or has a bit of `also_ends`. Every message goes
+ * through here, so it is eight at once as long as there is none among them. */
+static size_t stretch_len(struct str raw, unsigned char also_ends)
 {
+    static const bool needs_escape[256] = {
+        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, /* below 0x20 */
+        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, ['"'] = 1, ['\\'] = 1,
+    };
     size_t len = 0;
     uint64_t word;
 
     for (; raw.len - len >= sizeof word; len += sizeof word) {
         memcpy(&word, raw.ptr + len, sizeof word);
         if ((bytes_below(word, 0x20) | bytes_below(word ^ EACH('"'), 1) |
-             bytes_below(word ^ EACH('\\'), 1) | (word & also_ends)) != 0) {
+             bytes_below(word ^ EACH('\\'), 1) | (word & EACH(also_ends))) != 0) {
+            break;
+        }
+    }
+    for (; len < raw.len; len++) {
+        unsigned char byte = (unsigned char)raw.ptr[len];
+
+        if (needs_escape[byte] || (byte & also_ends) != 0) {
             break;
         }
     }

@@ -127,6 +127,8 @@ void conn_drop_input(struct conn *conn);
 
 /* conn_request.c */
 
+/* What is held of its unfinished request is so much now, in connections->held_bytes too. */
+void conn_hold(struct conn *conn, size_t bytes);
 /* Whether conn_parse would take anything. */
 bool conn_can_parse(const struct conn *conn);
 /* Parses as far as possible now; returns how many bytes were taken. */

@@ -66,8 +66,7 @@ static bool poll_keep(struct conn *conn, struct stream *stream)
     stream->began_at_ns = exchange->began_at_ns;
     exchange->began_at_ns = 0; /* it is not given up */
     conn_drop_exchange(conn);
-    conn->request_bytes = stream->kept_bytes;
-    connections->held_bytes += stream->kept_bytes;
+    conn_hold(conn, stream->kept_bytes);
     conn->stream = stream;
     conn_set_state(conn, CONN_FOLLOWING);
     return true;

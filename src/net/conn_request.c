@@ -201,8 +201,7 @@ void conn_drop_exchange(struct conn *conn)
     if (conn->exchange != NULL && conn->exchange->began_at_ns != 0) {
         tally_add(&conn_traffic(conn)->given_up, 1);
     }
-    conn->connections->held_bytes -= conn->request_bytes;
-    conn->request_bytes = 0;
+    conn_hold(conn, 0);
     conn->is_judged = false;
     connections_give_exchange(conn->connections, &conn->exchange);
     http_parser_init(&conn->parser);
@@ -210,12 +209,16 @@ void conn_drop_exchange(struct conn *conn)
 
 static void request_count(struct conn *conn)
 {
-    struct connections *connections = conn->connections;
     const struct request *request = &conn->exchange->request;
 
-    connections->held_bytes -= conn->request_bytes;
-    conn->request_bytes = (uint32_t)(request->head.len + request->body.len);
-    connections->held_bytes += conn->request_bytes;
+    conn_hold(conn, request->head.len + request->body.len);
+}
+
+void conn_hold(struct conn *conn, size_t bytes)
+{
+    conn->connections->held_bytes -= conn->request_bytes;
+    conn->request_bytes = (uint32_t)bytes;
+    conn->connections->held_bytes += conn->request_bytes;
 }
 
 static void body_refuse(struct conn *conn)

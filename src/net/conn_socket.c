@@ -24,7 +24,6 @@
 
 static void message_time(struct conn *conn);
 static bool message_is_late(const struct conn *conn);
-static void held_note(struct conn *conn, size_t bytes);
 static void command_begin(struct conn *conn, struct buf *text);
 static bool socket_step(struct conn *conn);
 static void command_answer(struct conn *conn);
@@ -48,7 +47,7 @@ size_t conn_take_frames(struct conn *conn, const char *bytes, size_t len)
     bool goes_on = websocket_take(&connections->streams.websockets, &stream->socket, bytes, len,
                                   message_max_bytes, &seen, &answer);
     REQUIRE(!text.overflowed && !answer.overflowed);
-    held_note(conn, seen.has_text ? text.len : seen.held_bytes);
+    conn_hold(conn, seen.has_text ? text.len : seen.held_bytes);
     if (seen.held_bytes <= seen.taken_bytes) {
         message_time(conn); /* what is incomplete began with these */
     }
@@ -70,13 +69,6 @@ size_t conn_take_frames(struct conn *conn, const char *bytes, size_t len)
     }
     buf_release(&text);
     return seen.taken_bytes;
-}
-
-static void held_note(struct conn *conn, size_t bytes)
-{
-    conn->connections->held_bytes -= conn->request_bytes;
-    conn->request_bytes = (uint32_t)bytes;
-    conn->connections->held_bytes += conn->request_bytes;
 }
 
 /* If one is incomplete, its time begins now. */
@@ -165,7 +157,7 @@ static void command_answer(struct conn *conn)
     buf_release(&text);
     exchange_free(exchange);
     conn->exchange = NULL;
-    held_note(conn, 0);
+    conn_hold(conn, 0);
     deadline_clear(&conn->deadline);
 }
 

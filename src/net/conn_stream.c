@@ -299,8 +299,7 @@ void conn_drop_stream(struct conn *conn)
     }
     if (conn->exchange == NULL) {
         /* A command in progress goes on to hold them. */
-        connections->held_bytes -= conn->request_bytes;
-        conn->request_bytes = 0;
+        conn_hold(conn, 0);
     }
     if (conn->stream->began_at_ns != 0) {
         tally_add(&conn_traffic(conn)->given_up, 1);

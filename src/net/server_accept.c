@@ -84,7 +84,6 @@ static bool accept_next(struct listener *listener)
 static bool pause_is_told(struct listener *listener, enum accept_pause reason)
 {
     uint64_t now_ms = uv_now(listener->server->connections.loop);
-
     uint64_t *told_at_ms = &listener->pause_told_at_ms[reason];
 
     if (*told_at_ms != 0 && now_ms < *told_at_ms + PAUSES_TOLD_EVERY_MS) {

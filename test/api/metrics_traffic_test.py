@@ -10,28 +10,15 @@ import pytest
 from support import events, metrics
 from support.cuts import RESET
 from support.http import SLOWNESS, Connection, request_bytes
-from support.metrics import Scrape
+from support.metrics import PUBLIC, Scrape, wait_until
 from support.server import run
 from support.websocket import WebSocket
 
 REQUESTS, DURATIONS = "migchat_http_requests_total", "migchat_http_request_duration_seconds"
-PUBLIC = {"listener": "public"}
-DEADLINE_S = 10 * SLOWNESS
 
 
 def route(method, path, **more):
     return {**PUBLIC, "method": method, "route": path, **more}
-
-
-def wait_until(server, holds):
-    """Scrape until `holds(scrape)`: what is counted when a connection ends comes a moment after it."""
-    deadline = time.monotonic() + DEADLINE_S
-    while True:
-        scrape = Scrape(server)
-        if holds(scrape):
-            return scrape
-        assert time.monotonic() < deadline, "\n".join(map(str, scrape.samples))
-        time.sleep(0.01)
 
 
 @pytest.fixture(name="watched")

@@ -1,6 +1,7 @@
 """GET /api/ws: events and commands over a WebSocket, and RFC 6455 kept."""
 
 import asyncio
+import contextlib
 import json
 import multiprocessing
 import select
@@ -555,8 +556,7 @@ def test_complete_messages_count_until_they_are_answered(start):
     for each in sockets:
         each.connection.close()
     with socket(server, alice) as opened:
-        opened.send(frame(json.dumps({"type": "mark_read", "ref": 1})))
-        assert json.loads(opened.frame()[1])["ref"] == 1
+        assert opened.result(type="mark_read", ref=1)[0]["ref"] == 1
 
 
 def flood(opened, stops):
@@ -580,37 +580,39 @@ def flood(opened, stops):
                 return
 
 
+@contextlib.contextmanager
+def flooding(opened):
+    """The process that does; in the end it stops and they are closed."""
+    stops = multiprocessing.Event()
+    process = multiprocessing.get_context("fork").Process(target=flood, args=(opened, stops))
+    process.start()
+    try:
+        yield process
+    finally:
+        stops.set()
+        process.join()
+        for each in opened:
+            each.connection.close()
+
+
 def test_a_session_that_ended_ends_its_socket_whatever_it_sends(server, alice, api):
     other = api.login(alice.username, alice.password)
-    opened, stops = socket(server, other), multiprocessing.Event()
-    process = multiprocessing.get_context("fork").Process(target=flood, args=([opened], stops))
-    process.start()
-    time.sleep(0.2)  # it floods
-    assert process.is_alive()
-    other.post("/api/account/logout").expect(204)
-    process.join(2 * SLOWNESS)
-    is_ended = not process.is_alive()
-    stops.set()
-    process.join()
-    opened.connection.close()
-    assert is_ended
+    with flooding([socket(server, other)]) as process:
+        time.sleep(0.2)  # it floods
+        assert process.is_alive()
+        other.post("/api/account/logout").expect(204)
+        process.join(2 * SLOWNESS)
+        assert not process.is_alive()
 
 
 def test_who_sends_commands_without_end_delays_nobody(server, alice):
     """Empty ones are the cheapest to send."""
-    stops = multiprocessing.Event()
-    opened = [socket(server, alice) for _ in range(10)]
-    process = multiprocessing.get_context("fork").Process(target=flood, args=(opened, stops))
-    process.start()
     took_s = []
-    for _ in range(100):
-        begun_s = time.monotonic()
-        server.api.get("/health").expect(200)
-        took_s.append(time.monotonic() - begun_s)
-        time.sleep(0.01)
-    assert process.is_alive()
-    stops.set()
-    process.join()
-    for each in opened:
-        each.connection.close()
+    with flooding([socket(server, alice) for _ in range(10)]) as process:
+        for _ in range(100):
+            begun_s = time.monotonic()
+            server.api.get("/health").expect(200)
+            took_s.append(time.monotonic() - begun_s)
+            time.sleep(0.01)
+        assert process.is_alive()
     assert sorted(took_s)[95] < 0.05 * SLOWNESS, f"{sorted(took_s)[95] * 1e3:.0f} ms"

@@ -69,7 +69,7 @@ def test_a_full_disk_refuses_writes_and_is_forgotten_when_there_is_space(server,
 
 @contextlib.contextmanager
 def behind_a_disk_that_hangs(tmp_path, disk, bodies_max_bytes):
-    """(server, account, a function that ends it): a send waits, and what comes behind it."""
+    """(server, account, hang, heal): from hang() to heal() a send waits for the disk, and what comes behind it."""
     flags = ("--max-bodies-bytes", str(bodies_max_bytes), *metrics.FLAGS)
     with Server(tmp_path / "held", flags=flags, **disk.environment) as server:
         alice = server.api.create()
@@ -85,13 +85,6 @@ def behind_a_disk_that_hangs(tmp_path, disk, bodies_max_bytes):
             sender.join()
 
         yield server, alice, hang, heal
-
-
-def wait_until_bodies(server, are_so):
-    deadline_s = time.monotonic() + 20
-    while not are_so(metrics.Scrape(server)["migchat_bodies_bytes"]):
-        assert time.monotonic() < deadline_s
-        time.sleep(0.005)  # the kernel has what was sent; when the server reads it nobody tells
 
 
 def command(pad_bytes):
@@ -129,13 +122,13 @@ def test_they_count_when_their_client_has_left(tmp_path, disk):
         for each in sockets[:10]:
             each.send(command(100_000))
             each.connection.close()
-        wait_until_bodies(server, lambda held_bytes: held_bytes > 1_000_000)
+        metrics.wait_until(server, lambda scrape: scrape["migchat_bodies_bytes"] > 1_000_000)
         server.api.get("/health").expect(200)
         sockets[10].send(command(100_000))
         code = told(sockets[10])
         heal()
         assert code == 1013
-        wait_until_bodies(server, lambda held_bytes: held_bytes == 0)
+        metrics.wait_until(server, lambda scrape: scrape["migchat_bodies_bytes"] == 0)
         with WebSocket(server.port, alice.token) as socket:
             socket.send(command(100_000))
             assert told(socket) < 500
@@ -148,7 +141,7 @@ def test_what_runs_is_answered_when_there_is_no_room_for_what_is_behind_it(tmp_p
         hang()
         for each in sockets:
             each.send(command(100_000))
-        wait_until_bodies(server, lambda held_bytes: held_bytes > 1_000_000)
+        metrics.wait_until(server, lambda scrape: scrape["migchat_bodies_bytes"] > 1_000_000)
         last.send(command(10) + command(12_000))
         server.api.get("/health").expect(200)
         heal()

@@ -6,15 +6,18 @@ import http.client
 import os
 import pathlib
 import subprocess
+import time
 
 from prometheus_client import parser as prometheus_parser
 from prometheus_client.openmetrics import parser as openmetrics_parser
 
 from support import websocket
-from support.http import ANSWER_DEADLINE_S
+from support.http import ANSWER_DEADLINE_S, SLOWNESS
 from support.server import ROOT, run
 
 FLAGS = ("--metrics-listen", "127.0.0.1:0")
+PUBLIC = {"listener": "public"}
+DEADLINE_S = 10 * SLOWNESS
 OPENMETRICS = "application/openmetrics-text"
 # As Prometheus 2.53 asks.
 ACCEPT = {"text": "text/plain;version=0.0.4;q=1,*/*;q=0.1",
@@ -75,6 +78,17 @@ class Scrape:
 
     def labels(self, name):
         return [sample.labels for sample in self.samples if sample.name == name]
+
+
+def wait_until(server, holds):
+    """Scrape until `holds(scrape)`: what is counted when a connection ends comes a moment after it."""
+    deadline = time.monotonic() + DEADLINE_S
+    while True:
+        scrape = Scrape(server)
+        if holds(scrape):
+            return scrape
+        assert time.monotonic() < deadline, "\n".join(map(str, scrape.samples))
+        time.sleep(0.01)
 
 
 def promtool(*arguments, text=None):

@@ -26,7 +26,6 @@ MEMORY_MAX_BYTES = 256 << 20
 RSS_MAX_BYTES = 64_000_000  # also when all kinds are there at once
 WAITING_MAX_BYTES, PAGE_BYTES = 8 << 20, 64 << 10  # of src/net/connections.h and http/response.h
 PROBE_P99_MS = 50
-PUBLIC = {"listener": "public"}
 LIST_BYTES = 4 << 20  # more than the socket's buffers hold
 KINDS = ("head", "body", "read", "command")
 # They have sent all and take nothing.
@@ -208,7 +207,7 @@ if torture.IS_LONG:
                         there_s = time.monotonic()
                     if len(probe.took_ms) % 10 == 0:
                         scrape = metrics.Scrape(server)
-                        its_own = scrape["migchat_connections_accepted_total", PUBLIC] - len(probe.took_ms)
+                        its_own = scrape["migchat_connections_accepted_total", metrics.PUBLIC] - len(probe.took_ms)
                         if its_own > accepted + 5:  # it asks now and then how the server is
                             opened_s = time.monotonic()
                         accepted = its_own

@@ -57,16 +57,6 @@ static enum error connection_harden(sqlite3 *database);
 static int on_progress(void *stops);
 static enum error connection_pragma(sqlite3 *database, const char *format, long long value);
 static enum error store_set_up(struct store *store);
-enum error function_add(struct store *store, const char *name, int argument_count,
-                        void (*run)(sqlite3_context *, int, sqlite3_value **))
-{
-    int code =
-        sqlite3_create_function_v2(store->database, name, argument_count,
-                                   SQLITE_UTF8 | SQLITE_DIRECTONLY, store, run, NULL, NULL, NULL);
-
-    return code == SQLITE_OK ? OK : store_note_failure(store, code, FAILURE_ANYWHERE, name);
-}
-
 static int on_wal_commit(void *store, sqlite3 *database, const char *schema, int frames);
 static void wal_measure(struct store *writer, int frames);
 static void writer_unregister(struct store *store);
@@ -230,6 +220,16 @@ enum error store_open(struct store_home *home, enum store_access access, struct 
     }
     *out_store = store;
     return OK;
+}
+
+enum error function_add(struct store *store, const char *name, int argument_count,
+                        void (*run)(sqlite3_context *, int, sqlite3_value **))
+{
+    int code =
+        sqlite3_create_function_v2(store->database, name, argument_count,
+                                   SQLITE_UTF8 | SQLITE_DIRECTONLY, store, run, NULL, NULL, NULL);
+
+    return code == SQLITE_OK ? OK : store_note_failure(store, code, FAILURE_ANYWHERE, name);
 }
 
 static enum error store_set_up(struct store *store)

@@ -143,6 +143,15 @@ static void large_answers_to_a_slow_reader_come_whole(void **state)
     net_server_stop(&net);
 }
 
+/* With one connection at most, another is served when the one that is slow was closed. */
+static void one_place_start(unsigned write_timeout_ms)
+{
+    net_server_prepare(&net);
+    net.settings.write_timeout_ms = write_timeout_ms;
+    net.settings.listeners[0].connections_max = 1;
+    net_server_run(&net);
+}
+
 /* What it was sent is in the sockets: no further page was made. */
 static void a_reader_that_stops_is_sent_no_more_and_closed_in_time(void **state)
 {
@@ -151,10 +160,7 @@ static void a_reader_that_stops_is_sent_no_more_and_closed_in_time(void **state)
     struct client_answer answer;
 
     (void)state;
-    net_server_prepare(&net);
-    net.settings.write_timeout_ms = LIMIT_MS;
-    net.settings.listeners[0].connections_max = 1;
-    net_server_run(&net);
+    one_place_start(LIMIT_MS);
     client_connect_little(&client, &net, LITTLE_BYTES);
     began_at_ms = test_now_ms();
     client_send(&client, GET("/endless"));
@@ -179,10 +185,7 @@ static void a_reader_that_is_slow_is_not_closed(void **state)
     int64_t began_at_ms;
 
     (void)state;
-    net_server_prepare(&net);
-    net.settings.write_timeout_ms = 2 * LIMIT_MS;
-    net.settings.listeners[0].connections_max = 1;
-    net_server_run(&net);
+    one_place_start(2 * LIMIT_MS);
     client_connect_little(&client, &net, LITTLE_BYTES / 4);
     client_send(&client, GET("/endless"));
     assert_true(client_receive(&client, bytes, sizeof(bytes), 0) > 0);
@@ -209,10 +212,7 @@ static void a_reader_that_takes_next_to_nothing_is_closed_in_time(void **state)
     char byte;
 
     (void)state;
-    net_server_prepare(&net);
-    net.settings.write_timeout_ms = 2 * LIMIT_MS;
-    net.settings.listeners[0].connections_max = 1;
-    net_server_run(&net);
+    one_place_start(2 * LIMIT_MS);
     client_connect_little(&client, &net, LITTLE_BYTES / 4);
     began_at_ms = test_now_ms();
     client_send(&client, GET("/endless"));
